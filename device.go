@@ -1,0 +1,157 @@
+package greentally
+
+import "slices"
+
+// Nature says how a day of a quantity is tallied.
+type Nature string
+
+// The natures. See package rules/tally for what each becomes.
+const (
+	Gauge    Nature = "gauge"    // a level: minimum, maximum, time-weighted mean
+	Mass     Nature = "mass"     // what lies on a scale: deposited and collected
+	Register Nature = "register" // a counter that only rises: the rise
+	State    Nature = "state"    // one of a few words: time in each
+)
+
+// Quantity is one measured thing, with its unit in its name.
+type Quantity struct {
+	Name   string `yaml:"name" json:"name" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
+	Nature Nature `yaml:"nature" json:"nature" jsonschema:"enum=gauge,enum=mass,enum=register,enum=state"`
+	Unit   string `yaml:"unit" json:"unit"` // a SenML unit (RFC 8428, RFC 8798); empty for a state
+	Title  Text   `yaml:"title" json:"title"`
+
+	// Min and Max bound what the quantity can be at all. A value outside is not a
+	// measurement; it goes to the dead letters.
+	Min *float64 `yaml:"min,omitempty" json:"min,omitempty"`
+	Max *float64 `yaml:"max,omitempty" json:"max,omitempty"`
+
+	// Limit is the level of a gauge at and above which time is counted, unless the
+	// device sets its own.
+	Limit *float64 `yaml:"limit,omitempty" json:"limit,omitempty"`
+
+	// States are the words that a state can be.
+	States []string `yaml:"states,omitempty" json:"states,omitempty"`
+}
+
+// Kind is a kind of device: which quantities it has.
+type Kind struct {
+	Name       string     `yaml:"kind" json:"kind" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
+	Title      Text       `yaml:"title" json:"title"`
+	Quantities []Quantity `yaml:"quantities" json:"quantities"`
+}
+
+// Quantity returns the quantity of that name.
+func (k *Kind) Quantity(name string) (Quantity, bool) {
+	i := slices.IndexFunc(k.Quantities, func(q Quantity) bool { return q.Name == name })
+	if i < 0 {
+		return Quantity{}, false
+	}
+	return k.Quantities[i], true
+}
+
+// Stream is what a bin takes. The codes follow GB/T 19095-2019.
+type Stream string
+
+// The streams.
+const (
+	Recyclable Stream = "recyclable" // 可回收物
+	Hazardous  Stream = "hazardous"  // 有害垃圾
+	Food       Stream = "food"       // 厨余(湿)垃圾
+	Residual   Stream = "residual"   // 其他(干)垃圾
+)
+
+// Streams returns all streams, in the order of GB/T 19095.
+func Streams() []Stream { return []Stream{Recyclable, Hazardous, Food, Residual} }
+
+// DeviceKey names a device: its community, and its own name within that.
+type DeviceKey struct {
+	Community string `yaml:"-" json:"community"`
+	Device    string `yaml:"-" json:"device"`
+}
+
+func (k DeviceKey) String() string { return k.Community + "/" + k.Device }
+
+// Device is one piece of hardware and its own facts.
+type Device struct {
+	Community string `yaml:"-" json:"community"`
+
+	ID      string `yaml:"id" json:"id" jsonschema:"pattern=^[A-Za-z0-9_-]{1\\,64}$"`
+	Name    Text   `yaml:"name,omitempty" json:"name,omitzero"`
+	Kind    string `yaml:"kind" json:"kind"`
+	Profile string `yaml:"profile,omitempty" json:"profile" jsonschema:"default=native"`
+	Address string `yaml:"address,omitempty" json:"address,omitempty"` // what the hardware calls itself in its topic; default the id
+	Site    string `yaml:"site" json:"site"`
+	Stream  Stream `yaml:"stream,omitempty" json:"stream,omitempty" jsonschema:"enum=recyclable,enum=hazardous,enum=food,enum=residual"`
+
+	// Interval is how often the device reports when all is well.
+	Interval Duration `yaml:"interval,omitempty" json:"interval" jsonschema:"default=10m"`
+
+	CapacityLitres    float64 `yaml:"capacity_litres,omitempty" json:"capacity_litres,omitempty"`
+	MaxLoadKg         float64 `yaml:"max_load_kg,omitempty" json:"max_load_kg,omitempty"`
+	ScaleResolutionKg float64 `yaml:"scale_resolution_kg,omitempty" json:"scale_resolution_kg,omitempty"` // default 0.1
+
+	// Limits replace the kind's limits of gauges, by quantity.
+	Limits map[string]float64 `yaml:"limits,omitempty" json:"limits,omitempty"`
+
+	// Registers are facts about the device's registers, by quantity.
+	Registers map[string]RegisterFacts `yaml:"registers,omitempty" json:"registers,omitempty"`
+
+	// Lamps is how many lamps the meter's circuit feeds now.
+	Lamps    int       `yaml:"lamps,omitempty" json:"lamps,omitempty"`
+	Baseline *Baseline `yaml:"baseline,omitempty" json:"baseline,omitempty"`
+}
+
+// Key returns the device's name.
+func (d *Device) Key() DeviceKey { return DeviceKey{d.Community, d.ID} }
+
+// RegisterFacts are what is known of a register beforehand.
+type RegisterFacts struct {
+	// Modulus is where the register starts again at 0, in its unit; 0 if unknown.
+	// A DL/T 645-2007 energy register has 1 000 000 kWh.
+	Modulus float64 `yaml:"modulus,omitempty" json:"modulus,omitempty"`
+	// MaxPerHour is the most that it can rise in an hour, in its unit; 0 if unknown.
+	MaxPerHour float64 `yaml:"max_per_hour,omitempty" json:"max_per_hour,omitempty"`
+}
+
+// Baseline is what a lighting circuit would use without the saving measure
+// (IPMVP options A and B, retrofit isolation).
+type Baseline struct {
+	// Option is A (metered hours × power of the lamps replaced) or B (a baseline
+	// period measured with the same meter).
+	Option string `yaml:"option" json:"option" jsonschema:"enum=A,enum=B"`
+
+	Lamps      int     `yaml:"lamps,omitempty" json:"lamps,omitempty"`               // option A: lamps replaced
+	LampPowerW float64 `yaml:"lamp_power_w,omitempty" json:"lamp_power_w,omitempty"` // option A: power of each, W
+
+	EnergyKWh float64 `yaml:"energy_kwh,omitempty" json:"energy_kwh,omitempty"` // option B: used in the baseline period
+	Days      float64 `yaml:"days,omitempty" json:"days,omitempty"`             // option B: length of the period
+}
+
+// Site is a place in a community.
+type Site struct {
+	ID   string `yaml:"id" json:"id" jsonschema:"pattern=^[A-Za-z0-9_-]{1\\,64}$"`
+	Name Text   `yaml:"name,omitempty" json:"name,omitzero"`
+	Type string `yaml:"type" json:"type" jsonschema:"enum=estate,enum=gate,enum=stairwell,enum=lift_car,enum=kitchen,enum=other"`
+	In   string `yaml:"in,omitempty" json:"in,omitempty"` // the site that this one lies in
+}
+
+// Collection is when bins are meant to be emptied.
+type Collection struct {
+	Streams []Stream `yaml:"streams" json:"streams"`
+	At      []string `yaml:"at" json:"at"`                         // local times, 15:04
+	Days    []string `yaml:"days,omitempty" json:"days,omitempty"` // mon … sun; default every day
+}
+
+// Community is the unit that is certified.
+type Community struct {
+	ID         string  `yaml:"community" json:"community" jsonschema:"pattern=^[A-Za-z0-9_-]{1\\,64}$"`
+	Name       Text    `yaml:"name" json:"name"`
+	TimeZone   string  `yaml:"time_zone,omitempty" json:"time_zone" jsonschema:"default=Asia/Shanghai"`
+	Households int     `yaml:"households" json:"households"`
+	Population int     `yaml:"population,omitempty" json:"population,omitempty"`
+	AreaM2     float64 `yaml:"area_m2,omitempty" json:"area_m2,omitempty"`
+
+	Collections []Collection `yaml:"collections,omitempty" json:"collections,omitempty"`
+	Sites       []Site       `yaml:"sites" json:"sites"`
+	Devices     []*Device    `yaml:"devices" json:"devices"`
+}

@@ -1,0 +1,111 @@
+package greentally
+
+import "time"
+
+// DeviceDay is the tally of one device over one local day. It is a pure function
+// of the device's facts and readings: the same readings give the same bytes of
+// JSON. All numbers are [Amount] values in the quantity's unit, times UTC.
+type DeviceDay struct {
+	DeviceKey
+	Kind   string `json:"kind"`
+	Site   string `json:"site"`
+	Stream Stream `json:"stream,omitempty"`
+
+	Date  Date      `json:"date"`
+	Start time.Time `json:"start"` // first instant of the day
+	Hours int       `json:"hours"` // length of the day, 23 to 25
+
+	Readings   int      `json:"readings"`         // how many were seen
+	Expected   int      `json:"expected"`         // how many the reporting interval promises
+	Suspect    int      `json:"suspect"`          // how many of those seen were left out
+	Covered    Duration `json:"covered"`          // time within a reporting interval of a reading
+	LongestGap Duration `json:"longest_gap"`      // longest time without a reading
+	Faults     []Fault  `json:"faults,omitempty"` // what was odd, in time order
+
+	Gauges    map[string]GaugeDay    `json:"gauges,omitempty"`
+	Masses    map[string]MassDay     `json:"masses,omitempty"`
+	Registers map[string]RegisterDay `json:"registers,omitempty"`
+	States    map[string]StateDay    `json:"states,omitempty"`
+}
+
+// Completeness is the share of the day that is covered by readings, 0 to 1.
+func (d *DeviceDay) Completeness() float64 {
+	return min(1, float64(d.Covered)/float64(time.Duration(d.Hours)*time.Hour))
+}
+
+// FaultKind names what was odd about a series.
+type FaultKind string
+
+// The faults.
+const (
+	Conflict    FaultKind = "conflict"    // two readings with one time and different values
+	Spike       FaultKind = "spike"       // a mass that rose and fell back at once
+	Dip         FaultKind = "dip"         // a register that fell and came back
+	Wrap        FaultKind = "wrap"        // a register that passed its modulus
+	Reset       FaultKind = "reset"       // a register that began again near 0
+	Unexplained FaultKind = "unexplained" // a register that fell, and nothing explains it
+)
+
+// Fault is one oddity, kept with the day so that an assessor can see it.
+type Fault struct {
+	Time     time.Time `json:"time"` // of the first reading that shows it
+	Quantity string    `json:"quantity"`
+	Kind     FaultKind `json:"fault"`
+	From     Amount    `json:"from"` // value before
+	To       Amount    `json:"to"`   // value at Time
+}
+
+// GaugeDay is the day of a gauge.
+type GaugeDay struct {
+	Min   Amount   `json:"min"`
+	Max   Amount   `json:"max"`
+	Mean  Amount   `json:"mean"`            // time-weighted over Known
+	Known Duration `json:"known"`           // time for which a value is known
+	Limit *Amount  `json:"limit,omitempty"` // the limit in force, if any
+	Above Duration `json:"above"`           // of Known, time at or above Limit
+	Last  Amount   `json:"last"`
+}
+
+// MassDay is the day of a mass. It obeys deposited − collected = last − first.
+type MassDay struct {
+	First       Amount      `json:"first"` // what lay there when the day began
+	Last        Amount      `json:"last"`  // and when it ended
+	Deposited   Amount      `json:"deposited"`
+	Collected   Amount      `json:"collected"`
+	Max         Amount      `json:"max"`
+	Collections []Emptying  `json:"collections,omitempty"`
+	ByHour      []MassHours `json:"by_hour"` // one for each hour of the day; they sum to the day
+}
+
+// MassHours is one hour of a mass.
+type MassHours struct {
+	Deposited Amount `json:"deposited"`
+	Collected Amount `json:"collected"`
+}
+
+// Emptying is one removal of mass.
+type Emptying struct {
+	Time time.Time `json:"time"` // of the first reading after it
+	Mass Amount    `json:"mass"`
+}
+
+// RegisterDay is the day of a register. The days of a month sum to the rise of
+// the register over the month, exactly.
+type RegisterDay struct {
+	Rise   Amount   `json:"rise"`
+	ByHour []Amount `json:"by_hour"` // one for each hour of the day; they sum to Rise
+
+	// Estimated is the part of Rise that rests on a reset: what the register
+	// counted between the last reading and the reset is not known.
+	Estimated Amount `json:"estimated"`
+	// Known is the time for which the rise is known; gaps that an interpolation
+	// bridges count, intervals with an unexplained fall do not.
+	Known Duration `json:"known"`
+}
+
+// StateDay is the day of a state.
+type StateDay struct {
+	Time  map[string]Duration `json:"time"` // time in each state
+	Known Duration            `json:"known"`
+	Last  string              `json:"last"`
+}

@@ -1,0 +1,75 @@
+package greentally
+
+import "time"
+
+// Record is what a person attests: an audit, a survey, an inspection. Records are
+// only ever added; a correction names the record that it supersedes.
+type Record struct {
+	ID        string    `json:"id"` // ULID
+	Community string    `json:"community"`
+	Type      string    `json:"type"` // such as composition_audit
+	Date      Date      `json:"date"` // the day that it speaks of
+	Stream    Stream    `json:"stream,omitempty"`
+	Values    Values    `json:"values"`
+	By        string    `json:"by"`                 // who attests it
+	Why       string    `json:"why,omitempty"`      // reason, or where the evidence lies
+	Recorded  time.Time `json:"recorded"`           // when it was handed in
+	Replaces  string    `json:"replaces,omitempty"` // ID of the record that it supersedes
+}
+
+// Values are a record's numbers by name, unit in the name.
+type Values map[string]float64
+
+// CompositionAudit is the type of a record that says which part of a stream's mass
+// is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
+const CompositionAudit = "composition_audit"
+
+// Verdict is the outcome of an indicator.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass             Verdict = "pass"
+	Fail             Verdict = "fail"
+	InsufficientData Verdict = "insufficient_data"
+	NoTarget         Verdict = "no_target" // there is a value, but nothing to hold it against
+)
+
+// Target is what an indicator is held against; one of the two is set.
+type Target struct {
+	AtLeast *float64 `yaml:"at_least,omitempty" json:"at_least,omitempty"`
+	AtMost  *float64 `yaml:"at_most,omitempty" json:"at_most,omitempty"`
+}
+
+// IndicatorValue is one indicator of one community over one month, with all that
+// it was computed from.
+type IndicatorValue struct {
+	Community string `json:"community"`
+	Month     Month  `json:"month"`
+	Indicator string `json:"indicator"`
+	Title     Text   `json:"title"`
+	Unit      string `json:"unit"` // "ratio", or such as "g/household"
+
+	// Value is numerator ÷ denominator. The three are nil where the data do not
+	// suffice to compute them; nil is not zero.
+	Value       *float64 `json:"value"`
+	Numerator   *float64 `json:"numerator"`
+	Denominator *float64 `json:"denominator"`
+
+	Completeness float64 `json:"completeness"` // 0–1, the least of its inputs'
+	Floor        float64 `json:"floor"`        // completeness below which there is no verdict
+	Target       *Target `json:"target,omitempty"`
+	Verdict      Verdict `json:"verdict"`
+	Reason       string  `json:"reason,omitempty"` // why the data do not suffice
+
+	Inputs []InputValue `json:"inputs"`
+}
+
+// InputValue is one input of an indicator.
+type InputValue struct {
+	Name         string   `json:"name"`
+	Value        *float64 `json:"value"` // nil where missing
+	Completeness float64  `json:"completeness"`
+	Devices      []string `json:"devices,omitempty"` // whose device-days were read
+	Records      []string `json:"records,omitempty"` // IDs of the records read
+}

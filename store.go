@@ -1,0 +1,100 @@
+package greentally
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Store keeps telemetry and what derives from it. Every write is idempotent:
+// writing the same thing again changes nothing. Implementations are safe for
+// concurrent use; package store/storetest checks them all against this contract.
+//
+// An error that is not a [*RefusedError] may pass (the network, a full disk); the
+// caller tries again.
+type Store interface {
+	ReadingStore
+	DeviceDayStore
+	IndicatorStore
+	RecordStore
+	Close() error
+}
+
+// ReadingStore keeps readings.
+type ReadingStore interface {
+	// WriteReadings stores the readings. If some can never be stored it stores all
+	// others and returns a [*RefusedError] that names those.
+	WriteReadings(ctx context.Context, readings []Reading) error
+
+	// Readings returns one device's readings in time order, each instant once. It
+	// yields an error at most once, as the last thing.
+	Readings(ctx context.Context, q ReadingQuery) iter.Seq2[Reading, error]
+}
+
+// DeviceDayStore keeps device-days.
+type DeviceDayStore interface {
+	WriteDeviceDays(ctx context.Context, days []DeviceDay) error
+
+	// DeviceDays returns those that match, sorted by device and date.
+	DeviceDays(ctx context.Context, q DeviceDayQuery) ([]DeviceDay, error)
+}
+
+// IndicatorStore keeps the latest values of indicators.
+type IndicatorStore interface {
+	WriteIndicators(ctx context.Context, values []IndicatorValue) error
+
+	// Indicators returns a community's indicators of a month, sorted by name.
+	Indicators(ctx context.Context, community string, month Month) ([]IndicatorValue, error)
+}
+
+// RecordStore keeps a copy of the records for reports and dashboards. Their
+// durable home is the log of records.
+type RecordStore interface {
+	WriteRecords(ctx context.Context, records []Record) error
+
+	// Records returns a community's records whose date is in from … to, both
+	// inclusive, sorted by ID.
+	Records(ctx context.Context, community string, from, to Date) ([]Record, error)
+}
+
+// ReadingQuery selects readings of one device.
+type ReadingQuery struct {
+	DeviceKey
+	Kind string // the device's kind; required
+
+	From time.Time // inclusive; zero means from the beginning
+	To   time.Time // exclusive; zero means to the end
+
+	// With, if not empty, selects the readings that have a value of this quantity.
+	With string
+
+	Descending bool // latest first
+	Limit      int  // at most so many; 0 means all
+}
+
+// DeviceDayQuery selects device-days of one community.
+type DeviceDayQuery struct {
+	Community string
+	Device    string // empty means all
+	From, To  Date   // both inclusive
+}
+
+// RefusedError says which readings of a batch the store will never take. All
+// others of the batch are stored.
+type RefusedError struct {
+	Refused []Refusal
+}
+
+// Refusal is one reading that was refused.
+type Refusal struct {
+	Index  int // in the slice that was to be written
+	Reason string
+}
+
+func (e *RefusedError) Error() string {
+	if len(e.Refused) == 0 {
+		return "BUG: a refusal of nothing"
+	}
+	return fmt.Sprintf("store refused %d readings, the first because: %s", len(e.Refused), e.Refused[0].Reason)
+}
