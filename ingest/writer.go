@@ -1,0 +1,205 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"greentally"
+)
+
+// Decode says what a message means. It may return readings and an error both: the
+// error joins a [*greentally.Rejection] for each part that could not be used.
+type Decode func(greentally.Message) ([]greentally.Reading, error)
+
+// Writer follows the journal and writes what the messages say to the store. It is
+// the only follower that reports what it cannot use.
+//
+// The order of its work makes it safe to be killed anywhere: readings, then dead
+// letters, then touches, then its place; each can be done twice.
+type Writer struct {
+	Decode      Decode
+	Store       ReadingWriter
+	DeadLetters interface {
+		Put(context.Context, []DeadLetter) error
+	}
+	Touches interface {
+		Put(context.Context, []Touch) error
+	}
+	// Unknown is told of messages from devices that are not in the registry.
+	Unknown func(context.Context, greentally.Message) error
+
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// ReadingWriter is the part of the store that the writer needs.
+type ReadingWriter interface {
+	WriteReadings(context.Context, []greentally.Reading) error
+}
+
+// writeReadings is how many readings are written to the store at once, at most.
+const writeReadings = 10_000
+
+// Write stores what the entries say. It tries until it works or ctx is done.
+func (w *Writer) Write(ctx context.Context, entries []Entry) error {
+	var b batch
+	for _, entry := range entries {
+		if entry.Damaged != nil {
+			b.letters = append(b.letters, DeadLetter{
+				Origin: fmt.Sprintf("%d.0", entry.Sequence), Payload: entry.Damaged,
+				Reason: greentally.BadPayload, Detail: "the journal entry itself is damaged",
+			})
+		}
+		for i, message := range entry.Messages {
+			origin := fmt.Sprintf("%d.%d", entry.Sequence, i)
+			readings, err := w.Decode(message)
+			if err != nil {
+				letter := deadLetter(message, origin, err)
+				b.letters = append(b.letters, letter)
+				if letter.Reason == greentally.UnknownDevice && w.Unknown != nil {
+					w.retry(ctx, "note an unknown device", func() error { return w.Unknown(ctx, message) })
+				}
+			}
+			for range readings {
+				b.sources = append(b.sources, source{message, origin})
+			}
+			b.readings = append(b.readings, readings...)
+			if len(b.readings) >= writeReadings {
+				if err := w.flush(ctx, &b); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return w.flush(ctx, &b)
+}
+
+// batch is what is written at once.
+type batch struct {
+	readings []greentally.Reading
+	sources  []source // of readings, by index
+	letters  []DeadLetter
+}
+
+type source struct {
+	message greentally.Message
+	origin  string
+}
+
+func (w *Writer) flush(ctx context.Context, b *batch) error {
+	if len(b.readings) > 0 {
+		var refused *greentally.RefusedError
+		err := w.retry(ctx, "write readings to the store", func() error {
+			start := time.Now()
+			err := w.Store.WriteReadings(ctx, b.readings)
+			if err == nil || errors.As(err, &refused) {
+				w.Metrics.storeSeconds.Observe(time.Since(start).Seconds())
+				return nil
+			}
+			w.Metrics.storeErrors.Inc()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		stored := len(b.readings)
+		var lost []int
+		if refused != nil {
+			for _, r := range refused.Refused {
+				s := b.sources[r.Index]
+				b.letters = append(b.letters, deadLetter(s.message, s.origin, greentally.Reject(greentally.RefusedByStore, "%s", r.Reason)))
+				lost = append(lost, r.Index)
+			}
+			stored -= len(lost)
+		}
+		w.Metrics.stored.Add(float64(stored))
+		if err := w.retry(ctx, "queue device-days to be tallied", func() error {
+			return w.Touches.Put(ctx, touched(b.readings))
+		}); err != nil {
+			return err
+		}
+	}
+	if len(b.letters) > 0 {
+		if err := w.retry(ctx, "keep dead letters", func() error { return w.DeadLetters.Put(ctx, b.letters) }); err != nil {
+			return err
+		}
+		for _, letter := range b.letters {
+			w.Metrics.deadLettered.WithLabelValues(string(letter.Reason)).Inc()
+		}
+	}
+	*b = batch{readings: b.readings[:0], sources: b.sources[:0], letters: b.letters[:0]}
+	return nil
+}
+
+// retry calls do until it works or ctx is done, and waits longer and longer between.
+func (w *Writer) retry(ctx context.Context, what string, do func() error) error {
+	wait := 100 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil {
+			if attempt > 1 {
+				w.Log.Info("works again: "+what, "attempts", attempt)
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if attempt == 1 || attempt%20 == 0 {
+			w.Log.Warn("could not "+what+"; trying until it works, the journal keeps everything meanwhile", "error", err, "attempt", attempt)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// touched returns a touch of each device, from its earliest reading to its
+// latest, for each day (of UTC) on which it has some.
+func touched(readings []greentally.Reading) []Touch {
+	type day struct {
+		key greentally.DeviceKey
+		day int64
+	}
+	days := map[day]Touch{}
+	for _, r := range readings {
+		d := day{r.DeviceKey, r.Time.Unix() / 86_400}
+		t, ok := days[d]
+		if !ok {
+			t = Touch{r.DeviceKey, r.Time, r.Time}
+		}
+		if r.Time.Before(t.From) {
+			t.From = r.Time
+		}
+		if r.Time.After(t.To) {
+			t.To = r.Time
+		}
+		days[d] = t
+	}
+	touches := make([]Touch, 0, len(days))
+	for _, t := range days {
+		touches = append(touches, t)
+	}
+	slices.SortFunc(touches, func(a, b Touch) int { return a.From.Compare(b.From) })
+	return touches
+}
+
+// deadLetter makes the letter of a message from the error that it met.
+func deadLetter(m greentally.Message, origin string, err error) DeadLetter {
+	letter := DeadLetter{Origin: origin, Topic: m.Topic, Payload: m.Payload, Received: m.Received, Cut: m.Cut,
+		Reason: greentally.BadPayload, Detail: err.Error()}
+	if rejection, ok := errors.AsType[*greentally.Rejection](err); ok {
+		letter.Reason = rejection.Reason
+		if err == error(rejection) {
+			letter.Detail = rejection.Detail
+		}
+	}
+	return letter
+}
