@@ -1,0 +1,329 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/dustin/go-humanize"
+
+	"greentally"
+	"greentally/ingest"
+	"greentally/internal/strictyaml"
+)
+
+// config is the configuration file. Each key can be overridden by an environment
+// variable: GREENTALLY_ and the keys that lead to it, such as
+// GREENTALLY_INFLUXDB_TOKEN_FILE.
+type config struct {
+	DataDir     string `yaml:"data_dir,omitempty" env:"DATA_DIR" jsonschema:"default=greentally-data" jsonschema_description:"Folder for the journal, and for SQLite when no InfluxDB is configured."`
+	Communities string `yaml:"communities,omitempty" env:"COMMUNITIES" jsonschema:"default=communities" jsonschema_description:"Folder of the communities' files. They are read again when one changes, and on SIGHUP."`
+	Kinds       string `yaml:"kinds,omitempty" env:"KINDS" jsonschema_description:"Folder of further kinds of devices."`
+	Profiles    string `yaml:"profiles,omitempty" env:"PROFILES" jsonschema_description:"Folder of further profiles of hardware models."`
+	Indicators  string `yaml:"indicators,omitempty" env:"INDICATORS" jsonschema_description:"Folder of further indicators."`
+
+	Log      logConfig      `yaml:"log,omitempty" envPrefix:"LOG_"`
+	MQTT     mqttConfig     `yaml:"mqtt,omitempty" envPrefix:"MQTT_" jsonschema_description:"Your own MQTT broker. Without urls, a broker runs in the process."`
+	Broker   brokerConfig   `yaml:"broker,omitempty" envPrefix:"BROKER_" jsonschema_description:"The MQTT broker in the process, for when mqtt has no urls."`
+	InfluxDB influxdbConfig `yaml:"influxdb,omitempty" envPrefix:"INFLUXDB_" jsonschema_description:"Your own InfluxDB. Without url, readings are kept in SQLite in the data folder."`
+	NATS     natsConfig     `yaml:"nats,omitempty" envPrefix:"NATS_" jsonschema_description:"Your own NATS cluster with JetStream. Without urls, one runs in the process and listens on nothing."`
+	Journal  journalConfig  `yaml:"journal,omitempty" envPrefix:"JOURNAL_"`
+	Limits   limitsConfig   `yaml:"limits,omitempty" envPrefix:"LIMITS_" jsonschema_description:"What goes to the dead letters."`
+	HTTP     httpConfig     `yaml:"http,omitempty" envPrefix:"HTTP_"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level,omitempty" env:"LEVEL" jsonschema:"enum=debug,enum=info,enum=warn,enum=error,default=info"`
+	Format string `yaml:"format,omitempty" env:"FORMAT" jsonschema:"enum=text,enum=json,default=text"`
+}
+
+type mqttConfig struct {
+	URLs         []string  `yaml:"urls,omitempty" env:"URLS" jsonschema_description:"Such as tcp://host:1883, tls://host:8883 or wss://host/mqtt; tried in turn."`
+	ClientID     string    `yaml:"client_id,omitempty" env:"CLIENT_ID" jsonschema_description:"Must stay the same and be unique at the broker. Default: made once and kept in the data folder."`
+	Username     string    `yaml:"username,omitempty" env:"USERNAME"`
+	PasswordFile string    `yaml:"password_file,omitempty" env:"PASSWORD_FILE"`
+	TLS          clientTLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
+	Topics       []string  `yaml:"topics,omitempty" env:"TOPICS" jsonschema_description:"Topic filters. Default: those that the profiles name."`
+	Group        string    `yaml:"group,omitempty" env:"GROUP" jsonschema_description:"Subscribe as $share/GROUP/…, so that several replicas share the messages."`
+}
+
+type clientTLS struct {
+	CAFile   string `yaml:"ca_file,omitempty" env:"CA_FILE" jsonschema_description:"Certificates to trust instead of the system's."`
+	CertFile string `yaml:"cert_file,omitempty" env:"CERT_FILE" jsonschema_description:"Client certificate."`
+	KeyFile  string `yaml:"key_file,omitempty" env:"KEY_FILE"`
+}
+
+type serverTLS struct {
+	CertFile string `yaml:"cert_file,omitempty" env:"CERT_FILE"`
+	KeyFile  string `yaml:"key_file,omitempty" env:"KEY_FILE"`
+}
+
+type brokerConfig struct {
+	Listen    string    `yaml:"listen,omitempty" env:"LISTEN" jsonschema:"default=127.0.0.1:1883" jsonschema_description:"An address that is not loopback needs users_file."`
+	UsersFile string    `yaml:"users_file,omitempty" env:"USERS_FILE" jsonschema_description:"Who may connect, and publish to which topics. Without it, anyone on this machine."`
+	TLS       serverTLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
+}
+
+type influxdbConfig struct {
+	URL              string              `yaml:"url,omitempty" env:"URL" jsonschema_description:"Such as http://127.0.0.1:8086; 1.8, 2.x and 3.x."`
+	Org              string              `yaml:"org,omitempty" env:"ORG"`
+	TokenFile        string              `yaml:"token_file,omitempty" env:"TOKEN_FILE" jsonschema_description:"File with the token; for 1.8, with user:password."`
+	Bucket           string              `yaml:"bucket,omitempty" env:"BUCKET" jsonschema:"default=greentally" jsonschema_description:"For readings; for 1.8 a database."`
+	DerivedBucket    string              `yaml:"derived_bucket,omitempty" env:"DERIVED_BUCKET" jsonschema:"default=greentally_derived" jsonschema_description:"For device-days, indicators and records."`
+	Retention        greentally.Duration `yaml:"retention,omitempty" env:"RETENTION" jsonschema_description:"How long a new bucket keeps readings, such as 17520h. Default: for ever."`
+	DerivedRetention greentally.Duration `yaml:"derived_retention,omitempty" env:"DERIVED_RETENTION"`
+	CreateBuckets    *bool               `yaml:"create_buckets,omitempty" env:"CREATE_BUCKETS" jsonschema:"default=true" jsonschema_description:"Create the buckets if they are not there and the token allows it."`
+	TLS              clientTLS           `yaml:"tls,omitempty" envPrefix:"TLS_"`
+}
+
+type natsConfig struct {
+	URLs            []string `yaml:"urls,omitempty" env:"URLS"`
+	CredentialsFile string   `yaml:"credentials_file,omitempty" env:"CREDENTIALS_FILE"`
+	Replicas        int      `yaml:"replicas,omitempty" env:"REPLICAS" jsonschema:"default=1,minimum=1,maximum=5" jsonschema_description:"Copies of each stream in the cluster."`
+}
+
+type journalConfig struct {
+	MaxBytes    byteSize            `yaml:"max_bytes,omitempty" env:"MAX_BYTES" jsonschema:"default=2GiB" jsonschema_description:"Disk budget of the journal. When it is full of messages that are not in the store yet, no more are acknowledged."`
+	Keep        greentally.Duration `yaml:"keep,omitempty" env:"KEEP" jsonschema:"default=168h" jsonschema_description:"How long messages stay after all took them, if the budget allows."`
+	DeadLetters byteSize            `yaml:"dead_letters_max_bytes,omitempty" env:"DEAD_LETTERS_MAX_BYTES" jsonschema:"default=256MiB" jsonschema_description:"Disk budget of the dead letters; the oldest go first."`
+}
+
+type limitsConfig struct {
+	MaxPayload byteSize            `yaml:"max_payload,omitempty" env:"MAX_PAYLOAD" jsonschema:"default=64KiB"`
+	MaxFuture  greentally.Duration `yaml:"max_future,omitempty" env:"MAX_FUTURE" jsonschema:"default=10m" jsonschema_description:"How far a reading's time may be after its receipt."`
+	MaxPast    greentally.Duration `yaml:"max_past,omitempty" env:"MAX_PAST" jsonschema:"default=9600h" jsonschema_description:"How far a reading's time may be before its receipt."`
+}
+
+type httpConfig struct {
+	Listen    string    `yaml:"listen,omitempty" env:"LISTEN" jsonschema:"default=127.0.0.1:8080" jsonschema_description:"API, metrics and health. An address that is not loopback needs token_file."`
+	TokenFile string    `yaml:"token_file,omitempty" env:"TOKEN_FILE" jsonschema_description:"File with the bearer token that every request except health checks must carry."`
+	TLS       serverTLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
+}
+
+// byteSize is a number of bytes, written such as 64KiB or 2GiB.
+type byteSize int64
+
+// UnmarshalText reads a size.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil || n == 0 || n > 1<<50 {
+		return fmt.Errorf("%q is not a size such as 64KiB or 2GiB", text)
+	}
+	*b = byteSize(n)
+	return nil
+}
+
+func (b byteSize) MarshalText() ([]byte, error) { return []byte(humanize.IBytes(uint64(b))), nil }
+
+func defaultConfig() config {
+	create := true
+	return config{
+		DataDir:     "greentally-data",
+		Communities: "communities",
+		Log:         logConfig{Level: "info", Format: "text"},
+		Broker:      brokerConfig{Listen: "127.0.0.1:1883"},
+		InfluxDB:    influxdbConfig{Bucket: "greentally", DerivedBucket: "greentally_derived", CreateBuckets: &create},
+		NATS:        natsConfig{Replicas: 1},
+		Journal:     journalConfig{MaxBytes: 2 << 30, Keep: greentally.Duration(7 * 24 * time.Hour), DeadLetters: 256 << 20},
+		Limits:      limitsConfig{MaxPayload: 64 << 10, MaxFuture: greentally.Duration(10 * time.Minute), MaxPast: greentally.Duration(400 * 24 * time.Hour)},
+		HTTP:        httpConfig{Listen: "127.0.0.1:8080"},
+	}
+}
+
+// loadConfig reads the file (none if the name is empty), lets the environment
+// override it, and checks the whole. Relative names in the file are relative to its
+// folder.
+func loadConfig(name string, environment []string) (config, error) {
+	c := defaultConfig()
+	doc := (*strictyaml.Doc)(nil)
+	if name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return c, fmt.Errorf("configuration: %w", err)
+		}
+		if doc, err = strictyaml.Decode(name, data, &c); err != nil {
+			return c, fmt.Errorf("configuration:\n%w", err)
+		}
+		c.relativeTo(filepath.Dir(name))
+	}
+	err := env.ParseWithOptions(&c, env.Options{Prefix: "GREENTALLY_", Environment: env.ToMap(environment)})
+	if err != nil {
+		return c, fmt.Errorf("configuration from the environment: %w", err)
+	}
+	if err := c.check(doc); err != nil {
+		return c, fmt.Errorf("configuration:\n%w", err)
+	}
+	return c, nil
+}
+
+func (c *config) relativeTo(dir string) {
+	for _, p := range []*string{
+		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators,
+		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
+		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
+		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,
+		&c.NATS.CredentialsFile, &c.HTTP.TokenFile, &c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile,
+	} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
+
+// check finds all that is wrong with the values. doc may be nil.
+func (c *config) check(doc *strictyaml.Doc) error {
+	var all []error
+	add := func(path []any, format string, args ...any) {
+		if doc != nil {
+			all = append(all, doc.Errorf(path, format, args...))
+		} else {
+			all = append(all, fmt.Errorf(format, args...))
+		}
+	}
+	if !contains(c.Log.Level, "debug", "info", "warn", "error") {
+		add([]any{"log", "level"}, "log level %q is none of debug, info, warn, error", c.Log.Level)
+	}
+	if !contains(c.Log.Format, "text", "json") {
+		add([]any{"log", "format"}, "log format %q is none of text, json", c.Log.Format)
+	}
+	for what, pair := range map[string]struct {
+		path      []any
+		cert, key string
+	}{
+		"mqtt":     {[]any{"mqtt", "tls"}, c.MQTT.TLS.CertFile, c.MQTT.TLS.KeyFile},
+		"influxdb": {[]any{"influxdb", "tls"}, c.InfluxDB.TLS.CertFile, c.InfluxDB.TLS.KeyFile},
+		"broker":   {[]any{"broker", "tls"}, c.Broker.TLS.CertFile, c.Broker.TLS.KeyFile},
+		"http":     {[]any{"http", "tls"}, c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile},
+	} {
+		if (pair.cert == "") != (pair.key == "") {
+			add(pair.path, "%s: cert_file and key_file go together", what)
+		}
+	}
+	if len(c.MQTT.URLs) == 0 {
+		if err := mayListen("broker", c.Broker.Listen, c.Broker.UsersFile != "", "users_file"); err != nil {
+			add([]any{"broker", "listen"}, "%w", err)
+		}
+	}
+	if err := mayListen("http", c.HTTP.Listen, c.HTTP.TokenFile != "", "token_file"); err != nil {
+		add([]any{"http", "listen"}, "%w", err)
+	}
+	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
+		add([]any{"nats", "replicas"}, "nats: replicas must be 1 to 5")
+	}
+	if c.Limits.MaxPayload > 4<<20 {
+		add([]any{"limits", "max_payload"}, "limits: max_payload is at most 4MiB")
+	}
+	return errors.Join(all...)
+}
+
+// mayListen refuses addresses that others can reach unless they must identify
+// themselves.
+func mayListen(what, address string, credentials bool, key string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s: listen address %q is not host:port", what, address)
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip != nil && ip.IsLoopback() || credentials {
+		return nil
+	}
+	return fmt.Errorf("%s: %s can be reached from other machines; set %s.%s, or listen on 127.0.0.1", what, address, what, key)
+}
+
+func contains(s string, of ...string) bool {
+	for _, o := range of {
+		if s == o {
+			return true
+		}
+	}
+	return false
+}
+
+// secret reads a file that holds nothing but a secret; no name gives no secret.
+func secret(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	s := strings.TrimSpace(string(data))
+	if s == "" {
+		return "", fmt.Errorf("%s is empty", name)
+	}
+	return s, nil
+}
+
+// config returns the TLS configuration; nil, the default one, if nothing is set.
+func (c clientTLS) config() (*tls.Config, error) {
+	if c == (clientTLS{}) {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		data, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+// config returns the TLS configuration of a server; nil, no TLS, if nothing is set.
+func (c serverTLS) config() (*tls.Config, error) {
+	if c.CertFile == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// users reads the users of the broker in the process.
+func (c brokerConfig) users() ([]ingest.User, error) {
+	if c.UsersFile == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(c.UsersFile)
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Users []ingest.User `yaml:"users"`
+	}
+	doc, err := strictyaml.Decode(c.UsersFile, data, &file)
+	if err != nil {
+		return nil, err
+	}
+	if len(file.Users) == 0 {
+		return nil, doc.Errorf(nil, "no users")
+	}
+	var all []error
+	for i, u := range file.Users {
+		if err := u.Validate(); err != nil {
+			all = append(all, doc.Errorf([]any{"users", i}, "%w", err))
+		}
+	}
+	return file.Users, errors.Join(all...)
+}

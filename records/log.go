@@ -1,0 +1,119 @@
+package records
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+
+	"greentally"
+)
+
+// Log is the durable log of records.
+type Log struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	now    func() time.Time
+}
+
+const (
+	streamName = "GREENTALLY_RECORDS"
+	subject    = "greentally.record"
+)
+
+// Open opens the log, and makes it if it is not there. now tells the time at which
+// records are handed in.
+func Open(ctx context.Context, js jetstream.JetStream, replicas int, now func() time.Time) (*Log, error) {
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:        streamName,
+		Description: "What people attest",
+		Subjects:    []string{subject},
+		Storage:     jetstream.FileStorage,
+		DenyDelete:  true,
+		DenyPurge:   true,
+		Replicas:    max(1, replicas),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", streamName, err)
+	}
+	return &Log{js: js, stream: stream, now: now}, nil
+}
+
+// ErrInvalid is wrapped by the error for a record whose form is wrong.
+var ErrInvalid = errors.New("invalid record")
+
+var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// Add gives the record its ID and time, and returns it when it is on disk.
+func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+	var all []error
+	if r.Community == "" {
+		all = append(all, errors.New("community is missing"))
+	}
+	if !typeName.MatchString(r.Type) {
+		all = append(all, fmt.Errorf("type %q is not a name such as composition_audit", r.Type))
+	}
+	if r.By == "" {
+		all = append(all, errors.New("by is missing: say who attests it"))
+	}
+	if r.Date == (greentally.Date{}) {
+		all = append(all, errors.New("date is missing: say which day it speaks of"))
+	}
+	for name, v := range r.Values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			all = append(all, fmt.Errorf("value %s is not a number", name))
+		}
+	}
+	if r.Type == greentally.CompositionAudit {
+		if ratio, ok := r.Values["recyclable_ratio"]; !ok || ratio < 0 || ratio > 1 {
+			all = append(all, errors.New("a composition_audit needs the value recyclable_ratio, 0 to 1"))
+		}
+		if r.Values["sample_kg"] <= 0 {
+			all = append(all, errors.New("a composition_audit needs the value sample_kg, above 0"))
+		}
+		if r.Stream == "" {
+			all = append(all, errors.New("a composition_audit needs a stream"))
+		}
+	}
+	if err := errors.Join(all...); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	r.ID = ulid.MustNewDefault(l.now()).String()
+	r.Recorded = l.now().UTC()
+	data, err := json.Marshal(r)
+	if err != nil {
+		return r, fmt.Errorf("record %s: %w", r.ID, err)
+	}
+	if _, err := l.js.Publish(ctx, subject, data, jetstream.WithMsgID(r.ID)); err != nil {
+		return r, fmt.Errorf("keep record %s: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// All calls yield for every record, oldest first, until it returns an error.
+func (l *Log) All(ctx context.Context, yield func(greentally.Record) error) error {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", streamName, err)
+	}
+	for seq := info.State.FirstSeq; info.State.Msgs > 0 && seq <= info.State.LastSeq; seq++ {
+		msg, err := l.stream.GetMsg(ctx, seq)
+		if err != nil {
+			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
+		}
+		var r greentally.Record
+		if err := json.Unmarshal(msg.Data, &r); err != nil {
+			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
+		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package records_test
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"greentally"
+	"greentally/internal/embeddednats"
+	"greentally/records"
+)
+
+var now = time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, dir string) (*records.Log, func()) {
+	t.Helper()
+	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	js, err := jetstream.New(server.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := records.Open(t.Context(), js, 1, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log, server.Close
+}
+
+func audit() greentally.Record {
+	return greentally.Record{
+		Community: "jiayuan", Type: greentally.CompositionAudit, Date: greentally.Date{Year: 2026, Month: 10, Day: 8},
+		Stream: greentally.Residual, By: "Li Na", Values: greentally.Values{"recyclable_ratio": 0.021, "sample_kg": 120},
+	}
+}
+
+func TestRecordsOutliveTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := open(t, dir)
+	added, err := log.Add(t.Context(), audit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if added.ID == "" || !added.Recorded.Equal(now) {
+		t.Errorf("added record has ID %q and time %v", added.ID, added.Recorded)
+	}
+	stop()
+
+	log, _ = open(t, dir)
+	var all []greentally.Record
+	if err := log.All(t.Context(), func(r greentally.Record) error { all = append(all, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 1 || all[0].ID != added.ID || all[0].Values["recyclable_ratio"] != 0.021 {
+		t.Errorf("after a restart: %+v, want the record that was added", all)
+	}
+}
+
+func TestAddRefusesWhatIsNotARecord(t *testing.T) {
+	log, _ := open(t, t.TempDir())
+	tests := map[string]func(*greentally.Record){
+		"no community":    func(r *greentally.Record) { r.Community = "" },
+		"no author":       func(r *greentally.Record) { r.By = "" },
+		"no date":         func(r *greentally.Record) { r.Date = greentally.Date{} },
+		"type with blank": func(r *greentally.Record) { r.Type = "composition audit" },
+		"NaN":             func(r *greentally.Record) { r.Values["sample_kg"] = math.NaN() },
+		"ratio over 1":    func(r *greentally.Record) { r.Values["recyclable_ratio"] = 2.1 },
+		"no sample":       func(r *greentally.Record) { delete(r.Values, "sample_kg") },
+		"no stream":       func(r *greentally.Record) { r.Stream = "" },
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := audit()
+			spoil(&r)
+			if _, err := log.Add(t.Context(), r); !errors.Is(err, records.ErrInvalid) {
+				t.Errorf("error %v, want ErrInvalid", err)
+			}
+		})
+	}
+	if err := log.All(t.Context(), func(r greentally.Record) error { return errors.New("kept " + r.ID) }); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,378 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"greentally"
+)
+
+// Server answers requests by the functions that it is given. All of them are
+// required. An error that wraps [fs.ErrNotExist] is answered with 404, one that
+// wraps [ErrBadRequest] with 400, any other with 500.
+type Server struct {
+	// Token, if not empty, is what every request but health checks must bear.
+	Token string
+
+	Communities func() []*greentally.Community
+	Latest      func(greentally.DeviceKey) (greentally.Reading, bool)
+	Indicators  func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
+	DeviceDays  func(context.Context, greentally.DeviceDayQuery) ([]greentally.DeviceDay, error)
+	Readings    func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) ([]greentally.Reading, error)
+	Records     func(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
+	AddRecord   func(context.Context, greentally.Record) (greentally.Record, error)
+
+	DeadLetters      func(ctx context.Context, after uint64, limit int) (any, error)
+	ReplayDeadLetter func(ctx context.Context, id uint64) error
+	DeleteDeadLetter func(ctx context.Context, id uint64) error
+
+	Discovered func(context.Context) (any, error)
+	Adopt      func(ctx context.Context, device greentally.Device) error
+
+	Status  func(context.Context) (any, error) // lags, connections; for people
+	Ready   func(context.Context) error        // nil when the program takes and stores messages
+	Metrics http.Handler
+	Log     *slog.Logger
+}
+
+// ErrBadRequest is wrapped by errors that the asker can mend.
+var ErrBadRequest = errors.New("bad request")
+
+// maxBody is the largest request body, in bytes.
+const maxBody = 1 << 20
+
+// maxReadings is the most readings in one answer.
+const maxReadings = 10_000
+
+// Handler returns the server's routes.
+func (s *Server) Handler() http.Handler {
+	api := http.NewServeMux()
+	get := func(path string, answer func(r *http.Request) (any, error)) {
+		api.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { s.reply(w, r, answer) })
+	}
+	post := func(path string, answer func(r *http.Request) (any, error)) {
+		api.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+				s.fail(w, r, http.StatusUnsupportedMediaType, errors.New("send Content-Type: application/json"))
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			s.reply(w, r, answer)
+		})
+	}
+	get("/api/v1/status", func(r *http.Request) (any, error) { return s.Status(r.Context()) })
+	get("/api/v1/communities", func(*http.Request) (any, error) { return s.communities(), nil })
+	get("/api/v1/communities/{community}/devices", s.devices)
+	get("/api/v1/communities/{community}/indicators", s.indicators)
+	get("/api/v1/communities/{community}/devices/{device}/days", s.days)
+	get("/api/v1/communities/{community}/devices/{device}/readings", s.readings)
+	get("/api/v1/communities/{community}/records", s.records)
+	post("/api/v1/communities/{community}/records", s.addRecord)
+	get("/api/v1/deadletters", s.deadLetters)
+	post("/api/v1/deadletters/{id}/replay", s.byID(func(ctx context.Context, id uint64) error { return s.ReplayDeadLetter(ctx, id) }))
+	post("/api/v1/deadletters/{id}/delete", s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) }))
+	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
+	post("/api/v1/communities/{community}/devices", s.adopt)
+	api.Handle("GET /metrics", s.Metrics)
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("/", s.identify(http.NewCrossOriginProtection().Handler(api)))
+	return headers(mux)
+}
+
+// identify lets a request pass that bears the token. Without a token it lets pass
+// what is addressed to this machine by a loopback name, so that a page from elsewhere
+// cannot reach the API under a name of its own.
+func (s *Server) identify(next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(s.Token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Token == "" {
+			if !isLoopback(r.Host) {
+				s.fail(w, r, http.StatusForbidden, fmt.Errorf("host %q is not a loopback name; set http.token_file to serve others", r.Host))
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if got := sha256.Sum256([]byte(token)); subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="greentally"`)
+			s.fail(w, r, http.StatusUnauthorized, errors.New("send the token as Authorization: Bearer …"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) reply(w http.ResponseWriter, r *http.Request, answer func(*http.Request) (any, error)) {
+	value, err := answer(r)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		s.fail(w, r, http.StatusNotFound, err)
+		return
+	case errors.Is(err, ErrBadRequest):
+		s.fail(w, r, http.StatusBadRequest, err)
+		return
+	case r.Context().Err() != nil:
+		return // the asker has gone
+	default:
+		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.fail(w, r, http.StatusInternalServerError, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
+	}
+}
+
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}); err != nil {
+		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
+	}
+}
+
+func badRequest(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrBadRequest, fmt.Errorf(format, args...))
+}
+
+// community is what the API says of a community in a list.
+type community struct {
+	ID         string            `json:"community"`
+	Name       greentally.Text   `json:"name"`
+	TimeZone   string            `json:"time_zone"`
+	Households int               `json:"households"`
+	Population int               `json:"population,omitempty"`
+	Sites      []greentally.Site `json:"sites"`
+	Devices    int               `json:"devices"`
+}
+
+func (s *Server) communities() []community {
+	all := []community{}
+	for _, c := range s.Communities() {
+		all = append(all, community{c.ID, c.Name, c.TimeZone, c.Households, c.Population, c.Sites, len(c.Devices)})
+	}
+	return all
+}
+
+// community returns the community that the path names.
+func (s *Server) community(r *http.Request) (*greentally.Community, error) {
+	id := r.PathValue("community")
+	for _, c := range s.Communities() {
+		if c.ID == id {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
+}
+
+// device returns the device that the path names.
+func (s *Server) device(r *http.Request) (*greentally.Community, *greentally.Device, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	id := r.PathValue("device")
+	for _, d := range c.Devices {
+		if d.ID == id {
+			return c, d, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("device %q in community %q: %w", id, c.ID, fs.ErrNotExist)
+}
+
+// device is a device with its latest reading.
+type device struct {
+	*greentally.Device
+	Latest *greentally.Reading `json:"latest"` // null if it has not spoken
+}
+
+func (s *Server) devices(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	all := []device{}
+	for _, d := range c.Devices {
+		entry := device{Device: d}
+		if latest, ok := s.Latest(d.Key()); ok {
+			entry.Latest = &latest
+		}
+		all = append(all, entry)
+	}
+	return all, nil
+}
+
+func (s *Server) indicators(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	month, err := greentally.ParseMonth(r.URL.Query().Get("month"))
+	if err != nil {
+		return nil, badRequest("month: %w", err)
+	}
+	return s.Indicators(r.Context(), c.ID, month)
+}
+
+// dates reads the query parameters from and to.
+func dates(r *http.Request) (from, to greentally.Date, err error) {
+	if from, err = greentally.ParseDate(r.URL.Query().Get("from")); err != nil {
+		return from, to, badRequest("from: %w", err)
+	}
+	if to, err = greentally.ParseDate(r.URL.Query().Get("to")); err != nil {
+		return from, to, badRequest("to: %w", err)
+	}
+	return from, to, nil
+}
+
+func (s *Server) days(r *http.Request) (any, error) {
+	c, d, err := s.device(r)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := dates(r)
+	if err != nil {
+		return nil, err
+	}
+	days, err := s.DeviceDays(r.Context(), greentally.DeviceDayQuery{Community: c.ID, Device: d.ID, From: from, To: to})
+	if days == nil {
+		days = []greentally.DeviceDay{}
+	}
+	return days, err
+}
+
+func (s *Server) readings(r *http.Request) (any, error) {
+	_, d, err := s.device(r)
+	if err != nil {
+		return nil, err
+	}
+	var times [2]time.Time
+	for i, name := range []string{"from", "to"} {
+		if times[i], err = time.Parse(time.RFC3339, r.URL.Query().Get(name)); err != nil {
+			return nil, badRequest("%s: %q is not a time such as 2026-10-31T08:00:00Z", name, r.URL.Query().Get(name))
+		}
+	}
+	readings, err := s.Readings(r.Context(), d.Key(), times[0].UTC(), times[1].UTC(), maxReadings)
+	if readings == nil {
+		readings = []greentally.Reading{}
+	}
+	return readings, err
+}
+
+func (s *Server) records(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := dates(r)
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.Records(r.Context(), c.ID, from, to)
+	if records == nil {
+		records = []greentally.Record{}
+	}
+	return records, err
+}
+
+// body decodes the request's body strictly.
+func body(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return badRequest("body: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) addRecord(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	var record greentally.Record
+	if err := body(r, &record); err != nil {
+		return nil, err
+	}
+	record.Community = c.ID
+	return s.AddRecord(r.Context(), record)
+}
+
+func (s *Server) deadLetters(r *http.Request) (any, error) {
+	after, limit := uint64(0), uint64(100)
+	for name, value := range map[string]*uint64{"after": &after, "limit": &limit} {
+		if text := r.URL.Query().Get(name); text != "" {
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				return nil, badRequest("%s: %q is not a number", name, text)
+			}
+			*value = n
+		}
+	}
+	return s.DeadLetters(r.Context(), after, int(min(max(limit, 1), 1000)))
+}
+
+func (s *Server) byID(do func(context.Context, uint64) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+		if err != nil {
+			return nil, badRequest("%q is not the ID of a dead letter", r.PathValue("id"))
+		}
+		return map[string]uint64{"id": id}, do(r.Context(), id)
+	}
+}
+
+func (s *Server) adopt(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	var d greentally.Device
+	if err := body(r, &d); err != nil {
+		return nil, err
+	}
+	d.Community = c.ID
+	return d, s.Adopt(r.Context(), d)
+}
