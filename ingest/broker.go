@@ -213,3 +213,14 @@ func (q quieter) Handle(ctx context.Context, r slog.Record) error {
 
 func (q quieter) WithAttrs(attrs []slog.Attr) slog.Handler { return quieter{q.Handler.WithAttrs(attrs)} }
 func (q quieter) WithGroup(name string) slog.Handler       { return quieter{q.Handler.WithGroup(name)} }
+
+// Validate reports what is wrong with the user.
+func (u User) Validate() error {
+	if u.Username == "" || strings.ContainsAny(u.Username, "+#") {
+		return fmt.Errorf("username %q is empty or has + or # in it", u.Username)
+	}
+	if _, err := bcrypt.Cost([]byte(u.PasswordBcrypt)); err != nil {
+		return fmt.Errorf("password_bcrypt of %s is not a bcrypt hash; make one with: greentally hash-password", u.Username)
+	}
+	return nil
+}
