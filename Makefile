@@ -1,0 +1,58 @@
+# make test sets up all it needs on a fresh machine and runs every test.
+
+GO ?= go
+FUZZTIME ?= 60s
+
+.PHONY: build
+build: ## Build bin/greentally.
+	$(GO) build -trimpath -o bin/greentally ./cmd/greentally
+
+.PHONY: test
+test: tools ## Run all tests with the race detector, against real servers.
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+
+.PHONY: tools
+tools: ## Get the servers that the tests run against: mosquitto and influxd.
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
+		{ echo "installing mosquitto"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq mosquitto; }
+	$(GO) run ./internal/testserver/setup
+
+SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
+
+.PHONY: check
+check: ## Run the tests inside all YAML files.
+	$(GO) run ./cmd/greentally check
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME.
+	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+		for target in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]*)' $$dir/*_test.go | cut -c6-); do \
+			echo "$$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; done
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: ## Run golangci-lint, built from tools/lint.
+	$(GO) build -C tools/lint -o ../../.cache/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	.cache/bin/golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities; needs the database at vuln.go.dev.
+	$(GO) build -C tools/lint -o ../../.cache/bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+	.cache/bin/govulncheck ./...
+
+.PHONY: schemas
+schemas: ## Write the JSON Schemas of the YAML files to docs/schema.
+	$(GO) run ./cmd/greentally schema --dir docs/schema
+
+.PHONY: clean
+clean:
+	rm -rf bin .cache
+
+.PHONY: help
+help: ## Show this help.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
