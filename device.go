@@ -25,6 +25,10 @@ type Quantity struct {
 	Min *float64 `yaml:"min,omitempty" json:"min,omitempty"`
 	Max *float64 `yaml:"max,omitempty" json:"max,omitempty"`
 
+	// Tolerance is how far outside Min and Max a measurement can still be, through
+	// the sensor's own error; it is then taken as the bound.
+	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
+
 	// Limit is the level of a gauge at and above which time is counted, unless the
 	// device sets its own.
 	Limit *float64 `yaml:"limit,omitempty" json:"limit,omitempty"`
@@ -38,6 +42,9 @@ type Kind struct {
 	Name       string     `yaml:"kind" json:"kind" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
 	Title      Text       `yaml:"title" json:"title"`
 	Quantities []Quantity `yaml:"quantities" json:"quantities"`
+
+	// NeedsStream says that a device of this kind must name the stream that it takes.
+	NeedsStream bool `yaml:"needs_stream,omitempty" json:"needs_stream,omitempty"`
 }
 
 // Quantity returns the quantity of that name.
@@ -95,6 +102,9 @@ type Device struct {
 
 	// Registers are facts about the device's registers, by quantity.
 	Registers map[string]RegisterFacts `yaml:"registers,omitempty" json:"registers,omitempty"`
+
+	// Facts are the numbers about the device that its profile asks for, by name.
+	Facts map[string]float64 `yaml:"facts,omitempty" json:"facts,omitempty"`
 
 	// Lamps is how many lamps the meter's circuit feeds now.
 	Lamps    int       `yaml:"lamps,omitempty" json:"lamps,omitempty"`
