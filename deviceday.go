@@ -18,7 +18,7 @@ type DeviceDay struct {
 	Readings   int      `json:"readings"`         // how many were seen
 	Expected   int      `json:"expected"`         // how many the reporting interval promises
 	Suspect    int      `json:"suspect"`          // how many of those seen were left out
-	Covered    Duration `json:"covered"`          // time within a reporting interval of a reading
+	Covered    Duration `json:"covered"`          // time within a reporting interval of a reading that is not suspect
 	LongestGap Duration `json:"longest_gap"`      // longest time without a reading
 	Faults     []Fault  `json:"faults,omitempty"` // what was odd, in time order
 

@@ -99,6 +99,9 @@ func cover(d *greentally.DeviceDay, day span, interval time.Duration, readings [
 			gap(r.Time)
 			last = r.Time
 		}
+		if r.Quality < greentally.Accepted {
+			continue
+		}
 		from := r.Time
 		if from.Before(covered) {
 			from = covered

@@ -36,12 +36,15 @@ func registerDay(day span, hours int, facts greentally.RegisterFacts, ps []point
 			continue
 		}
 		d.Known += greentally.Duration(day.within(r.from, r.to))
-		for h := range hours {
-			from, to := day.from.Add(time.Duration(h)*time.Hour), day.from.Add(time.Duration(h+1)*time.Hour)
-			if h == hours-1 {
-				to = day.to
+		first := max(0, int(r.from.Sub(day.from)/time.Hour))
+		counted := r.until(day.from.Add(time.Duration(first) * time.Hour))
+		for h := min(first, hours-1); h < hours && counted < r.amount; h++ {
+			end := day.to
+			if h < hours-1 {
+				end = day.from.Add(time.Duration(h+1) * time.Hour)
 			}
-			part := r.until(to) - r.until(from)
+			part := r.until(end) - counted
+			counted += part
 			d.ByHour[h] += part
 			d.Rise += part
 			if r.reset {
