@@ -37,7 +37,7 @@ func TestAmountText(t *testing.T) {
 
 func TestAmountRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := greentally.Amount(rapid.Int64Min(math.MinInt64 + 1).Draw(t, "amount"))
+		a := greentally.Amount(rapid.Int64Min(math.MinInt64+1).Draw(t, "amount"))
 		data, err := json.Marshal(a)
 		if err != nil {
 			t.Fatal(err)
