@@ -1,0 +1,228 @@
+// Package memory is a store in memory, for tests of what uses a store. It passes the
+// same suite as the real ones. Nothing outlives the process.
+package memory
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"greentally"
+)
+
+// Store is a store in memory. Its zero value is empty and ready.
+type Store struct {
+	mu         sync.RWMutex
+	readings   map[series]map[int64]greentally.Reading
+	days       map[dayKey][]byte // JSON, so that nothing is shared with the caller
+	indicators map[indicatorKey][]byte
+	records    map[string][]byte
+}
+
+type series struct {
+	greentally.DeviceKey
+	kind string
+}
+
+type dayKey struct {
+	greentally.DeviceKey
+	date greentally.Date
+}
+
+type indicatorKey struct {
+	community string
+	month     greentally.Month
+	indicator string
+}
+
+var _ greentally.Store = (*Store)(nil)
+
+// WriteReadings stores the readings.
+func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readings == nil {
+		s.readings = map[series]map[int64]greentally.Reading{}
+	}
+	for _, r := range readings {
+		key := series{r.DeviceKey, r.Kind}
+		if s.readings[key] == nil {
+			s.readings[key] = map[int64]greentally.Reading{}
+		}
+		r.Values = slices.Clone(r.Values)
+		r.Time = r.Time.UTC().Round(0)
+		if before, ok := s.readings[key][r.Time.UnixNano()]; ok {
+			for _, v := range before.Values {
+				if _, has := r.Value(v.Quantity); !has {
+					r.Values = append(r.Values, v)
+					greentally.SortValues(r.Values)
+				}
+			}
+		}
+		s.readings[key][r.Time.UnixNano()] = r
+	}
+	return nil
+}
+
+// Readings returns one device's readings.
+func (s *Store) Readings(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error] {
+	return func(yield func(greentally.Reading, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield(greentally.Reading{}, err)
+			return
+		}
+		s.mu.RLock()
+		var all []greentally.Reading
+		for _, r := range s.readings[series{q.DeviceKey, q.Kind}] {
+			if _, has := r.Value(q.With); q.With != "" && !has {
+				continue
+			}
+			if r.Time.Before(q.From) || !q.To.IsZero() && !r.Time.Before(q.To) {
+				continue
+			}
+			r.Values = slices.Clone(r.Values)
+			all = append(all, r)
+		}
+		s.mu.RUnlock()
+		slices.SortFunc(all, func(a, b greentally.Reading) int { return a.Time.Compare(b.Time) })
+		if q.Descending {
+			slices.Reverse(all)
+		}
+		for i, r := range all {
+			if q.Limit > 0 && i == q.Limit {
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Count returns how many readings there are.
+func (s *Store) Count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n := 0
+	for _, rs := range s.readings {
+		n += len(rs)
+	}
+	return n
+}
+
+// put stores v as JSON under the key.
+func put[K comparable, V any](m *map[K][]byte, key K, v V) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if *m == nil {
+		*m = map[K][]byte{}
+	}
+	(*m)[key] = data
+	return nil
+}
+
+// WriteDeviceDays stores the device-days.
+func (s *Store) WriteDeviceDays(_ context.Context, days []greentally.DeviceDay) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range days {
+		if err := put(&s.days, dayKey{d.DeviceKey, d.Date}, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeviceDays returns those that match.
+func (s *Store) DeviceDays(_ context.Context, q greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []greentally.DeviceDay
+	for key, data := range s.days {
+		if key.Community != q.Community || q.Device != "" && key.Device != q.Device || key.date.Before(q.From) || q.To.Before(key.date) {
+			continue
+		}
+		var d greentally.DeviceDay
+		if err := json.Unmarshal(data, &d); err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	slices.SortFunc(all, func(a, b greentally.DeviceDay) int {
+		return cmp.Or(strings.Compare(a.Device, b.Device), strings.Compare(a.Date.String(), b.Date.String()))
+	})
+	return all, nil
+}
+
+// WriteIndicators stores the indicators.
+func (s *Store) WriteIndicators(_ context.Context, values []greentally.IndicatorValue) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range values {
+		if err := put(&s.indicators, indicatorKey{v.Community, v.Month, v.Indicator}, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Indicators returns a community's indicators of a month.
+func (s *Store) Indicators(_ context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []greentally.IndicatorValue
+	for key, data := range s.indicators {
+		if key.community != community || key.month != month {
+			continue
+		}
+		var v greentally.IndicatorValue
+		if err := json.Unmarshal(data, &v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
+	return all, nil
+}
+
+// WriteRecords stores the records.
+func (s *Store) WriteRecords(_ context.Context, records []greentally.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range records {
+		if err := put(&s.records, r.ID, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Records returns a community's records.
+func (s *Store) Records(_ context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []greentally.Record
+	for _, data := range s.records {
+		var r greentally.Record
+		if err := json.Unmarshal(data, &r); err != nil {
+			return nil, err
+		}
+		if r.Community == community && !r.Date.Before(from) && !to.Before(r.Date) {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// Close does nothing.
+func (s *Store) Close() error { return nil }

@@ -1,0 +1,12 @@
+// Package sqlite keeps telemetry, and what derives from it, in one SQLite file, so
+// that a single binary is a whole system.
+//
+// Readings come from package ingest and are read back by the tallies; device-days,
+// indicators and records come from package rules and are read by reports. The
+// package computes nothing from them. Several processes may open the file at once.
+//
+// The tables can be read with the sqlite3 shell. For readings there is a view with a
+// row for each value:
+//
+//	select * from reading_values where device = 'bin-1' order by time desc limit 10;
+package sqlite
