@@ -1,0 +1,676 @@
+package influx
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	influxdb "github.com/influxdata/influxdb-client-go/v2"
+	"github.com/influxdata/influxdb-client-go/v2/api"
+	apihttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+	"github.com/influxdata/influxdb-client-go/v2/api/write"
+	"github.com/influxdata/influxdb-client-go/v2/domain"
+
+	"greentally"
+)
+
+// Config says where InfluxDB is and what to use there.
+type Config struct {
+	URL   string // such as http://127.0.0.1:8086
+	Org   string // 2.x only
+	Token string // for 1.8: user:password, or empty if it asks for none
+	TLS   *tls.Config
+
+	Bucket        string // for readings; for 1.8 a database, or database/policy
+	DerivedBucket string // for device-days, indicators and records
+
+	// CreateBuckets makes the buckets if they are not there; Retention and
+	// DerivedRetention are how long they then keep things, 0 for ever.
+	CreateBuckets               bool
+	Retention, DerivedRetention time.Duration
+}
+
+// Store is a store in InfluxDB.
+type Store struct {
+	config   Config
+	client   influxdb.Client
+	http     *http.Client
+	readings api.WriteAPIBlocking
+	derived  api.WriteAPIBlocking
+}
+
+var _ greentally.Store = (*Store)(nil)
+
+// requestTimeout bounds one write, and the wait for the beginning of an answer.
+const requestTimeout = 30 * time.Second
+
+// Open connects, and makes the buckets if it is to. It does not need the server to be
+// up: without it, Open returns a store whose writes fail until it is, and reports that
+// by an error that wraps [ErrUnreachable] together with the store.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	if _, err := url.Parse(config.URL); err != nil {
+		return nil, fmt.Errorf("InfluxDB URL: %w", err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config.TLS
+	transport.ResponseHeaderTimeout = requestTimeout
+	client := &http.Client{Transport: transport}
+	options := influxdb.DefaultOptions().SetHTTPClient(client).SetPrecision(time.Nanosecond).SetLogLevel(0)
+	s := &Store{config: config, http: client, client: influxdb.NewClientWithOptions(config.URL, config.Token, options)}
+	s.readings = s.client.WriteAPIBlocking(config.Org, config.Bucket)
+	s.derived = s.client.WriteAPIBlocking(config.Org, config.DerivedBucket)
+	if err := s.Prepare(ctx); err != nil {
+		if errors.Is(err, ErrUnreachable) {
+			return s, err
+		}
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// ErrUnreachable is wrapped by errors of a server that does not answer.
+var ErrUnreachable = errors.New("InfluxDB does not answer")
+
+// Prepare makes the buckets if it is to and they are not there.
+func (s *Store) Prepare(ctx context.Context) error {
+	version, err := s.version(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.config.CreateBuckets {
+		return nil
+	}
+	for bucket, retention := range map[string]time.Duration{s.config.Bucket: s.config.Retention, s.config.DerivedBucket: s.config.DerivedRetention} {
+		var err error
+		switch {
+		case strings.HasPrefix(version, "1."):
+			err = s.createDatabase(ctx, bucket, retention)
+		case strings.HasPrefix(strings.TrimPrefix(version, "v"), "2."):
+			err = s.createBucket(ctx, bucket, retention)
+		default: // 3.x makes databases by itself
+		}
+		if err != nil {
+			return fmt.Errorf("make the bucket %q in InfluxDB: %w; make it yourself and set create_buckets: false, or give a token that may", bucket, err)
+		}
+	}
+	return nil
+}
+
+// version returns the server's version, such as 1.8.10 or v2.7.6.
+func (s *Store) version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	response, err := s.request(ctx, http.MethodGet, "/ping", nil)
+	if err != nil {
+		return "", fmt.Errorf("%w at %s: %w", ErrUnreachable, s.config.URL, err)
+	}
+	defer response.Body.Close()
+	return response.Header.Get("X-Influxdb-Version"), nil
+}
+
+// Ready reports whether the server answers.
+func (s *Store) Ready(ctx context.Context) error {
+	_, err := s.version(ctx)
+	return err
+}
+
+func (s *Store) createDatabase(ctx context.Context, bucket string, retention time.Duration) error {
+	database, _, _ := strings.Cut(bucket, "/")
+	statement := "CREATE DATABASE " + identifier(database)
+	if retention > 0 {
+		statement += " WITH DURATION " + strconv.FormatInt(int64(retention/time.Second), 10) + "s"
+	}
+	response, err := s.request(ctx, http.MethodPost, "/query", url.Values{"q": {statement}})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return eachResult(response.Body, func(column, []any) bool { return true })
+}
+
+func (s *Store) createBucket(ctx context.Context, name string, retention time.Duration) error {
+	buckets := s.client.BucketsAPI()
+	if _, err := buckets.FindBucketByName(ctx, name); err == nil {
+		return nil
+	}
+	org, err := s.client.OrganizationsAPI().FindOrganizationByName(ctx, s.config.Org)
+	if err != nil {
+		return err
+	}
+	var rules []domain.RetentionRule
+	if retention > 0 {
+		rules = append(rules, domain.RetentionRule{EverySeconds: int64(retention / time.Second)})
+	}
+	_, err = buckets.CreateBucketWithName(ctx, org, name, rules...)
+	return err
+}
+
+// Close closes idle connections.
+func (s *Store) Close() error {
+	s.client.Close()
+	s.http.CloseIdleConnections()
+	return nil
+}
+
+// pointsAtOnce is how many points one request writes.
+const pointsAtOnce = 5000
+
+// WriteReadings stores the readings.
+func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading) error {
+	points := make([]*write.Point, len(readings))
+	for i := range readings {
+		points[i] = readingPoint(&readings[i])
+	}
+	var refused greentally.RefusedError
+	for from := 0; from < len(points); from += pointsAtOnce {
+		to := min(from+pointsAtOnce, len(points))
+		if err := s.writeSome(ctx, points[from:to], from, &refused); err != nil {
+			return fmt.Errorf("write readings to InfluxDB: %w", err)
+		}
+	}
+	if len(refused.Refused) > 0 {
+		return &refused
+	}
+	return ctx.Err()
+}
+
+// writeSome writes points, of which the first is number first of all. If the server
+// refuses some it halves them until it has found which: every half is written, so that
+// all others are stored.
+func (s *Store) writeSome(ctx context.Context, points []*write.Point, first int, refused *greentally.RefusedError) error {
+	err := s.readings.WritePoint(ctx, points...)
+	var answer *apihttp.Error
+	if err == nil || !errors.As(err, &answer) {
+		return err
+	}
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		if len(points) == 1 {
+			refused.Refused = append(refused.Refused, greentally.Refusal{Index: first, Reason: strings.TrimSpace(answer.Message)})
+			return nil
+		}
+	case http.StatusRequestEntityTooLarge:
+		if len(points) == 1 {
+			return err
+		}
+	default:
+		return err
+	}
+	half := len(points) / 2
+	if err := s.writeSome(ctx, points[:half], first, refused); err != nil {
+		return err
+	}
+	return s.writeSome(ctx, points[half:], first+half, refused)
+}
+
+// The names of tags and fields that are not quantities.
+const (
+	tagCommunity = "community"
+	tagSite      = "site"
+	tagDevice    = "device"
+	tagStream    = "stream"
+
+	fieldQuality = "quality"
+	fieldJSON    = "json"
+	fieldWritten = "written" // when a derived point was written, so that the latest counts
+)
+
+func readingPoint(r *greentally.Reading) *write.Point {
+	p := write.NewPointWithMeasurement(r.Kind).AddTag(tagCommunity, r.Community).AddTag(tagDevice, r.Device)
+	if r.Site != "" {
+		p.AddTag(tagSite, r.Site)
+	}
+	if r.Stream != "" {
+		p.AddTag(tagStream, string(r.Stream))
+	}
+	p.AddField(fieldQuality, int64(r.Quality))
+	for _, v := range r.Values {
+		if v.State != "" {
+			p.AddField(v.Quantity, v.State)
+		} else {
+			p.AddField(v.Quantity, v.Number)
+		}
+	}
+	return p.SetTime(r.Time)
+}
+
+// Readings returns one device's readings.
+func (s *Store) Readings(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error] {
+	return func(yield func(greentally.Reading, error) bool) {
+		if err := s.scan(ctx, q, yield); err != nil {
+			yield(greentally.Reading{}, fmt.Errorf("read readings of %s from InfluxDB: %w", q.DeviceKey, err))
+		}
+	}
+}
+
+func (s *Store) scan(ctx context.Context, q greentally.ReadingQuery, yield func(greentally.Reading, error) bool) error {
+	if q.Limit == 0 {
+		_, err := s.merge(ctx, q, "*", 0, func(r greentally.Reading) bool { return yield(r, nil) })
+		return err
+	}
+	// A device that was moved has two series, and so perhaps two rows for an instant:
+	// ask for more until there are enough instants.
+	what := "*"
+	if q.With != "" {
+		what = identifier(q.With)
+	}
+	for rows := 2 * q.Limit; ; rows *= 4 {
+		var found []greentally.Reading
+		seen, err := s.merge(ctx, q, what, rows, func(r greentally.Reading) bool {
+			found = append(found, r)
+			return len(found) < q.Limit
+		})
+		if err != nil {
+			return err
+		}
+		if len(found) < q.Limit && seen == rows {
+			continue
+		}
+		if q.With == "" || len(found) == 0 {
+			for _, r := range found {
+				if !yield(r, nil) {
+					return nil
+				}
+			}
+			return nil
+		}
+		// That found the instants; now read them whole.
+		whole := q
+		whole.Limit = 0
+		whole.From, whole.To = found[0].Time, found[len(found)-1].Time.Add(1)
+		if q.Descending {
+			whole.From, whole.To = found[len(found)-1].Time, found[0].Time.Add(1)
+		}
+		return s.scan(ctx, whole, yield)
+	}
+}
+
+// merge selects rows, at most limit if it is not 0, and makes one reading of those
+// with the same time. It returns how many rows there were.
+func (s *Store) merge(ctx context.Context, q greentally.ReadingQuery, what string, limit int, yield func(greentally.Reading) bool) (rows int, err error) {
+	statement := "SELECT " + what + " FROM " + identifier(q.Kind) + " WHERE " + tag(tagCommunity, q.Community) + " AND " + tag(tagDevice, q.Device)
+	if !q.From.IsZero() {
+		statement += " AND time >= " + strconv.FormatInt(q.From.UnixNano(), 10)
+	}
+	if !q.To.IsZero() {
+		statement += " AND time < " + strconv.FormatInt(q.To.UnixNano(), 10)
+	}
+	statement += " ORDER BY time"
+	if q.Descending {
+		statement += " DESC"
+	}
+	if limit > 0 {
+		statement += " LIMIT " + strconv.Itoa(limit)
+	}
+	var pending *greentally.Reading
+	stopped := false
+	emit := func() bool {
+		if pending == nil {
+			return true
+		}
+		r := *pending
+		pending = nil
+		if _, has := r.Value(q.With); q.With != "" && !has {
+			return true
+		}
+		if !yield(r) {
+			stopped = true
+		}
+		return !stopped
+	}
+	err = s.query(ctx, s.config.Bucket, statement, func(columns column, row []any) bool {
+		rows++
+		r, rowErr := parseReading(q, columns, row)
+		if rowErr != nil {
+			err = rowErr
+			return false
+		}
+		if pending != nil && pending.Time.Equal(r.Time) {
+			for _, v := range r.Values {
+				if _, has := pending.Value(v.Quantity); !has {
+					pending.Values = append(pending.Values, v)
+					greentally.SortValues(pending.Values)
+				}
+			}
+			return true
+		}
+		if !emit() {
+			return false
+		}
+		pending = &r
+		return true
+	})
+	if err == nil && !stopped {
+		emit()
+	}
+	return rows, err
+}
+
+func parseReading(q greentally.ReadingQuery, columns column, row []any) (greentally.Reading, error) {
+	r := greentally.Reading{DeviceKey: q.DeviceKey, Kind: q.Kind}
+	for i, name := range columns {
+		switch v := row[i].(type) {
+		case nil:
+		case string:
+			switch name {
+			case tagCommunity, tagDevice:
+			case tagSite:
+				r.Site = v
+			case tagStream:
+				r.Stream = greentally.Stream(v)
+			default:
+				r.Values = append(r.Values, greentally.Value{Quantity: name, State: v})
+			}
+		case json.Number:
+			switch name {
+			case "time":
+				nanoseconds, err := v.Int64()
+				if err != nil {
+					return r, fmt.Errorf("time %s: %w", v, err)
+				}
+				r.Time = time.Unix(0, nanoseconds).UTC()
+			case fieldQuality:
+				quality, err := v.Int64()
+				if err != nil {
+					return r, fmt.Errorf("quality %s: %w", v, err)
+				}
+				r.Quality = greentally.Quality(quality)
+			default:
+				number, err := v.Float64()
+				if err != nil {
+					return r, fmt.Errorf("%s %s: %w", name, v, err)
+				}
+				r.Values = append(r.Values, greentally.Value{Quantity: name, Number: number})
+			}
+		default:
+			return r, fmt.Errorf("column %s has a %T", name, v)
+		}
+	}
+	greentally.SortValues(r.Values)
+	return r, nil
+}
+
+// column is the names of a row's columns.
+type column []string
+
+// query runs an InfluxQL statement and calls row for each row until it returns false.
+func (s *Store) query(ctx context.Context, bucket, statement string, row func(column, []any) bool) error {
+	database, policy, _ := strings.Cut(bucket, "/")
+	form := url.Values{"db": {database}, "q": {statement}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"10000"}}
+	if policy != "" {
+		form.Set("rp", policy)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // a scan that stops early leaves the rest
+	response, err := s.request(ctx, http.MethodPost, "/query", form)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return eachResult(response.Body, row)
+}
+
+// request sends a form and returns an answer with status 2xx.
+func (s *Store) request(ctx context.Context, method, path string, form url.Values) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(s.config.URL, "/")+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	request.Header.Set("Accept", "application/json")
+	if s.config.Token != "" {
+		request.Header.Set("Authorization", "Token "+s.config.Token)
+	}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode/100 != 2 {
+		defer response.Body.Close()
+		var answer struct{ Error, Message string }
+		text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+		if err == nil && json.Unmarshal(text, &answer) == nil && answer.Error+answer.Message != "" {
+			return nil, fmt.Errorf("%s: %s", response.Status, answer.Error+answer.Message)
+		}
+		return nil, errors.New(response.Status)
+	}
+	return response, nil
+}
+
+// eachResult calls row for each row of an answer to InfluxQL, chunked or not.
+func eachResult(body io.Reader, row func(column, []any) bool) error {
+	decoder := json.NewDecoder(body)
+	decoder.UseNumber()
+	for {
+		var chunk struct {
+			Error   string
+			Results []struct {
+				Error  string
+				Series []struct {
+					Columns column
+					Values  [][]any
+				}
+			}
+		}
+		if err := decoder.Decode(&chunk); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if chunk.Error != "" {
+			return errors.New(chunk.Error)
+		}
+		for _, result := range chunk.Results {
+			if result.Error != "" {
+				return errors.New(result.Error)
+			}
+			for _, series := range result.Series {
+				for _, values := range series.Values {
+					if len(values) != len(series.Columns) {
+						return fmt.Errorf("a row of %d values under %d columns", len(values), len(series.Columns))
+					}
+					if !row(series.Columns, values) {
+						return nil
+					}
+				}
+			}
+		}
+	}
+}
+
+// identifier quotes a name for InfluxQL.
+func identifier(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(name) + `"`
+}
+
+// tag is the condition that a tag has a value.
+func tag(name, value string) string {
+	return identifier(name) + " = '" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(value) + "'"
+}
+
+// writeDerived writes points to the derived bucket, each with the whole as JSON.
+func (s *Store) writeDerived(ctx context.Context, what string, points []*write.Point) error {
+	for some := range slices.Chunk(points, 500) {
+		if err := s.derived.WritePoint(ctx, some...); err != nil {
+			return fmt.Errorf("write %s to InfluxDB: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// derivedPoint makes a point that carries v as JSON.
+func derivedPoint(measurement string, at time.Time, v any) (*write.Point, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return write.NewPointWithMeasurement(measurement).SetTime(at).AddField(fieldJSON, string(text)).AddField(fieldWritten, time.Now().UnixNano()), nil
+}
+
+// WriteDeviceDays stores the device-days.
+func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay) error {
+	points := make([]*write.Point, len(days))
+	for i := range days {
+		d := &days[i]
+		p, err := derivedPoint("device_day", d.Start, d)
+		if err != nil {
+			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
+		}
+		p.AddTag(tagCommunity, d.Community).AddTag(tagDevice, d.Device).AddTag("kind", d.Kind)
+		if d.Site != "" {
+			p.AddTag(tagSite, d.Site)
+		}
+		if d.Stream != "" {
+			p.AddTag(tagStream, string(d.Stream))
+		}
+		p.AddField("readings", int64(d.Readings)).AddField("suspect", int64(d.Suspect)).AddField("completeness", d.Completeness())
+		for q, g := range d.Gauges {
+			p.AddField(q+"_min", g.Min.Float()).AddField(q+"_max", g.Max.Float()).AddField(q+"_mean", g.Mean.Float()).
+				AddField(q+"_above_hours", time.Duration(g.Above).Hours())
+		}
+		for q, m := range d.Masses {
+			p.AddField(q+"_deposited", m.Deposited.Float()).AddField(q+"_collected", m.Collected.Float()).AddField(q+"_collections", int64(len(m.Collections)))
+		}
+		for q, r := range d.Registers {
+			p.AddField(q+"_rise", r.Rise.Float())
+		}
+		for q, state := range d.States {
+			for word, held := range state.Time {
+				p.AddField(q+"_"+word+"_hours", time.Duration(held).Hours())
+			}
+		}
+		points[i] = p
+	}
+	return s.writeDerived(ctx, "device-days", points)
+}
+
+// DeviceDays returns those that match.
+func (s *Store) DeviceDays(ctx context.Context, q greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
+	condition := tag(tagCommunity, q.Community)
+	if q.Device != "" {
+		condition += " AND " + tag(tagDevice, q.Device)
+	}
+	// Days start up to 14 hours away from those of UTC.
+	condition += " AND " + between(q.From.Start(time.UTC).Add(-14*time.Hour), q.To.Add(1).Start(time.UTC).Add(14*time.Hour))
+	type key struct {
+		device string
+		date   greentally.Date
+	}
+	days, err := latest(ctx, s, "device_day", condition, func(d greentally.DeviceDay) key { return key{d.Device, d.Date} })
+	if err != nil {
+		return nil, err
+	}
+	days = slices.DeleteFunc(days, func(d greentally.DeviceDay) bool { return d.Date.Before(q.From) || q.To.Before(d.Date) })
+	slices.SortFunc(days, func(a, b greentally.DeviceDay) int {
+		return strings.Compare(a.Device+"\x00"+a.Date.String(), b.Device+"\x00"+b.Date.String())
+	})
+	return days, nil
+}
+
+// WriteIndicators stores the indicators.
+func (s *Store) WriteIndicators(ctx context.Context, values []greentally.IndicatorValue) error {
+	points := make([]*write.Point, len(values))
+	for i := range values {
+		v := &values[i]
+		p, err := derivedPoint("indicator", v.Month.First().Start(time.UTC), v)
+		if err != nil {
+			return fmt.Errorf("indicator %s: %w", v.Indicator, err)
+		}
+		p.AddTag(tagCommunity, v.Community).AddTag("indicator", v.Indicator).
+			AddField("completeness", v.Completeness).AddField("verdict", string(v.Verdict)).AddField("known", v.Value != nil)
+		for name, number := range map[string]*float64{"value": v.Value, "numerator": v.Numerator, "denominator": v.Denominator} {
+			if number != nil {
+				p.AddField(name, *number)
+			}
+		}
+		points[i] = p
+	}
+	return s.writeDerived(ctx, "indicators", points)
+}
+
+// Indicators returns a community's indicators of a month.
+func (s *Store) Indicators(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+	at := month.First().Start(time.UTC)
+	values, err := latest(ctx, s, "indicator", tag(tagCommunity, community)+" AND "+between(at, at.Add(1)),
+		func(v greentally.IndicatorValue) string { return v.Indicator })
+	slices.SortFunc(values, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
+	return values, err
+}
+
+// WriteRecords stores the records.
+func (s *Store) WriteRecords(ctx context.Context, records []greentally.Record) error {
+	points := make([]*write.Point, len(records))
+	for i := range records {
+		r := &records[i]
+		p, err := derivedPoint("record", r.Date.Start(time.UTC), r)
+		if err != nil {
+			return fmt.Errorf("record %s: %w", r.ID, err)
+		}
+		p.AddTag(tagCommunity, r.Community).AddTag("type", r.Type).AddTag("id", r.ID)
+		for name, number := range r.Values {
+			p.AddField("value_"+name, number)
+		}
+		points[i] = p
+	}
+	return s.writeDerived(ctx, "records", points)
+}
+
+// Records returns a community's records.
+func (s *Store) Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
+	records, err := latest(ctx, s, "record", tag(tagCommunity, community)+" AND "+between(from.Start(time.UTC), to.Add(1).Start(time.UTC)),
+		func(r greentally.Record) string { return r.ID })
+	slices.SortFunc(records, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
+	return records, err
+}
+
+// between is the condition that a time is in from … to, the end exclusive.
+func between(from, to time.Time) string {
+	return "time >= " + strconv.FormatInt(from.UnixNano(), 10) + " AND time < " + strconv.FormatInt(to.UnixNano(), 10)
+}
+
+// latest reads things back from their JSON; of several with the same key it takes the
+// one written last.
+func latest[T any, K comparable](ctx context.Context, s *Store, measurement, condition string, key func(T) K) ([]T, error) {
+	type version struct {
+		item    T
+		written int64
+	}
+	newest := map[K]version{}
+	var rowErr error
+	err := s.query(ctx, s.config.DerivedBucket, "SELECT "+fieldJSON+", "+fieldWritten+" FROM "+identifier(measurement)+" WHERE "+condition,
+		func(_ column, row []any) bool { // time, json, written
+			text, _ := row[1].(string)
+			number, _ := row[2].(json.Number)
+			var v version
+			if rowErr = json.Unmarshal([]byte(text), &v.item); rowErr != nil {
+				return false
+			}
+			if v.written, rowErr = number.Int64(); rowErr != nil {
+				return false
+			}
+			if before, known := newest[key(v.item)]; !known || before.written <= v.written {
+				newest[key(v.item)] = v
+			}
+			return true
+		})
+	if err = errors.Join(err, rowErr); err != nil {
+		return nil, fmt.Errorf("read %s from InfluxDB: %w", measurement, err)
+	}
+	items := make([]T, 0, len(newest))
+	for _, v := range newest {
+		items = append(items, v.item)
+	}
+	return items, nil
+}

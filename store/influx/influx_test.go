@@ -1,0 +1,194 @@
+package influx_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"greentally"
+	"greentally/internal/testserver"
+	"greentally/store/influx"
+	"greentally/store/storetest"
+)
+
+func open(t testing.TB, url, name string) *influx.Store {
+	t.Helper()
+	s, err := influx.Open(t.Context(), influx.Config{URL: url, Bucket: name, DerivedBucket: name + "_derived", CreateBuckets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStore(t *testing.T) {
+	server := testserver.Influxd(t)
+	var n atomic.Int32
+	storetest.Run(t, func(t *testing.T) greentally.Store { return open(t, server.URL(), fmt.Sprintf("test%d", n.Add(1))) })
+}
+
+var start = time.Date(2026, 10, 8, 0, 0, 0, 0, time.UTC)
+
+func readings(n int) []greentally.Reading {
+	all := make([]greentally.Reading, n)
+	for i := range all {
+		all[i] = greentally.Reading{
+			DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-1"}, Kind: "sorting_bin", Site: "s", Stream: greentally.Food,
+			Time: start.Add(time.Duration(i) * time.Minute), Quality: greentally.Accepted,
+			Values: []greentally.Value{{Quantity: "battery_ratio", Number: 0.9}, {Quantity: "fill_ratio", Number: 0.421}, {Quantity: "mass_kg", Number: 12.3}, {Quantity: "temperature_celsius", Number: 18.5}},
+		}
+	}
+	return all
+}
+
+func count(t *testing.T, s *influx.Store) int {
+	t.Helper()
+	n := 0
+	for _, err := range s.Readings(t.Context(), greentally.ReadingQuery{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-1"}, Kind: "sorting_bin"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func TestOnlyTheBadPointsAreRefused(t *testing.T) {
+	s := open(t, testserver.Influxd(t).URL(), "refuse")
+	all := readings(1000)
+	if err := s.WriteReadings(t.Context(), all[:1]); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{7, 500, 501, 999} {
+		all[i].Values = []greentally.Value{{Quantity: "mass_kg", State: "a word where numbers are"}}
+	}
+	var refused *greentally.RefusedError
+	if err := s.WriteReadings(t.Context(), all); !errors.As(err, &refused) {
+		t.Fatalf("error %v, want a refusal", err)
+	}
+	var got []int
+	for _, r := range refused.Refused {
+		got = append(got, r.Index)
+		if !strings.Contains(r.Reason, "field type conflict") {
+			t.Errorf("reason of %d: %s", r.Index, r.Reason)
+		}
+	}
+	if fmt.Sprint(got) != "[7 500 501 999]" {
+		t.Errorf("refused %v", got)
+	}
+	if n := count(t, s); n != 996 {
+		t.Errorf("%d readings are stored, want all 996 others", n)
+	}
+}
+
+func TestPointsBeyondRetentionAreRefused(t *testing.T) {
+	server := testserver.Influxd(t)
+	s, err := influx.Open(t.Context(), influx.Config{URL: server.URL(), Bucket: "short", DerivedBucket: "short_derived",
+		CreateBuckets: true, Retention: 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := readings(2)
+	all[0].Time, all[1].Time = time.Now().Add(-time.Hour), time.Now().Add(-48*time.Hour)
+	var refused *greentally.RefusedError
+	if err := s.WriteReadings(t.Context(), all); !errors.As(err, &refused) || len(refused.Refused) != 1 || refused.Refused[0].Index != 1 {
+		t.Fatalf("error %v, want a refusal of the second", err)
+	}
+}
+
+func TestServerThatIsDown(t *testing.T) {
+	server := testserver.Influxd(t)
+	s := open(t, server.URL(), "down")
+	if err := s.WriteReadings(t.Context(), readings(10)); err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	var refused *greentally.RefusedError
+	if err := s.WriteReadings(t.Context(), readings(10)); err == nil || errors.As(err, &refused) {
+		t.Errorf("write to a server that is down: %v, want an error that passes", err)
+	}
+	if err := s.Ready(t.Context()); !errors.Is(err, influx.ErrUnreachable) {
+		t.Errorf("ready: %v", err)
+	}
+	down, err := influx.Open(t.Context(), influx.Config{URL: server.URL(), Bucket: "down", DerivedBucket: "down_derived", CreateBuckets: true})
+	if !errors.Is(err, influx.ErrUnreachable) || down == nil {
+		t.Errorf("open: %v, want the store with ErrUnreachable", err)
+	}
+	server.Start()
+	if err := s.WriteReadings(t.Context(), readings(20)); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, s); n != 20 {
+		t.Errorf("%d readings, want 20", n)
+	}
+}
+
+func TestRetentionIsSet(t *testing.T) {
+	server := testserver.Influxd(t)
+	s, err := influx.Open(t.Context(), influx.Config{URL: server.URL(), Bucket: "kept", DerivedBucket: "kept_derived",
+		CreateBuckets: true, Retention: 48 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+"/query?"+url.Values{"q": {"SHOW RETENTION POLICIES ON kept"}}.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	buf := make([]byte, 4096)
+	n, _ := response.Body.Read(buf)
+	if !strings.Contains(string(buf[:n]), "48h0m0s") {
+		t.Errorf("policies are %s, want one of 48h", buf[:n])
+	}
+}
+
+func BenchmarkWriteReadings(b *testing.B) {
+	s := open(b, testserver.Influxd(b).URL(), "bench")
+	all := readings(5000)
+	for b.Loop() {
+		for i := range all {
+			all[i].Time = all[i].Time.Add(5000 * time.Minute)
+		}
+		if err := s.WriteReadings(context.Background(), all); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*5000/b.Elapsed().Seconds(), "readings/s")
+}
+
+func BenchmarkReadings(b *testing.B) {
+	s := open(b, testserver.Influxd(b).URL(), "bench")
+	const n = 35 * 144
+	if err := s.WriteReadings(b.Context(), readings(n)); err != nil {
+		b.Fatal(err)
+	}
+	q := greentally.ReadingQuery{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-1"}, Kind: "sorting_bin"}
+	for b.Loop() {
+		got := 0
+		for _, err := range s.Readings(b.Context(), q) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			got++
+		}
+		if got != n {
+			b.Fatal(got)
+		}
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "readings/s")
+}
