@@ -1,0 +1,177 @@
+package devices
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+)
+
+// Adopt adds a device to the file of its community and takes the file into force. The
+// rest of the file stays as it is, to the byte. The folder must be valid before and
+// after, and be on disk; the device must be new.
+func (l *Live) Adopt(device greentally.Device) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.reload(); err != nil {
+		return fmt.Errorf("adopt device %s: mend the registry's files first: %w", device.Key(), err)
+	}
+	c := l.Current().community(device.Community)
+	if c == nil {
+		return fmt.Errorf("adopt device %s: there is no community %q", device.Key(), device.Community)
+	}
+	if _, ok := l.Current().Device(device.Key()); ok {
+		return fmt.Errorf("adopt device %s: it is already in %s", device.Key(), c.file)
+	}
+	file, err := filepath.EvalSymlinks(filepath.FromSlash(c.file))
+	if err != nil {
+		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
+	}
+	changed, err := appendDevice(c.file, data, device)
+	if err != nil {
+		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
+	}
+	candidate := l.options
+	candidate.Communities.instead = map[string][]byte{filepath.Base(c.file): changed}
+	if _, err := Load(candidate); err != nil {
+		return fmt.Errorf("adopt device %s: the file would not be valid: %w", device.Key(), err)
+	}
+	if err := replaceFile(file, changed); err != nil {
+		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
+	}
+	return l.reload()
+}
+
+// errShape is the error for a file that text cannot simply be added to.
+var errShape = errors.New("its devices are not written one below another; write devices: and a list of lines that begin with a dash")
+
+// appendDevice returns the community's file with the device after its last one.
+func appendDevice(file string, data []byte, device greentally.Device) ([]byte, error) {
+	var root yaml.Node
+	if err := yaml.Load(data, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(root.Content) != 1 || root.Content[0].Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s: %w", file, errShape)
+	}
+	top := root.Content[0].Content
+	key := -1
+	for i := 0; i < len(top); i += 2 {
+		if top[i].Value == "devices" {
+			key = i
+		}
+	}
+	lines := strings.SplitAfter(string(data), "\n")
+	if last := len(lines) - 1; lines[last] == "" {
+		lines = lines[:last]
+	} else {
+		lines[last] += "\n"
+	}
+	end := "\n"
+	if bytes.Contains(data, []byte("\r\n")) {
+		end = "\r\n"
+	}
+	indent, place := 0, len(lines)
+	if key < 0 {
+		lines = append(lines, "devices:"+end)
+		place++
+	} else {
+		if key+2 < len(top) {
+			place = top[key+2].Line - 1
+		}
+		value := top[key+1]
+		switch {
+		case value.Kind == yaml.SequenceNode && value.Style&yaml.FlowStyle == 0 && len(value.Content) > 0:
+			indent = value.Column - 1
+		case value.Kind == yaml.SequenceNode && len(value.Content) == 0 && value.Line == top[key].Line:
+			line := &lines[value.Line-1]
+			*line = strings.Replace(*line, "[]", "", 1)
+		case value.Kind != yaml.ScalarNode || value.Tag != "!!null" || value.Value != "":
+			return nil, fmt.Errorf("%s:%d: %w", file, top[key].Line, errShape)
+		}
+		// What stands before the next key, or at the end, belongs to that.
+		for place > top[key].Line && besides(lines[place-1], indent) {
+			place--
+		}
+	}
+	text, err := yaml.Dump([]greentally.Device{device})
+	if err != nil {
+		return nil, fmt.Errorf("write the device: %w", err)
+	}
+	var added []string
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\n"), "\n") {
+		added = append(added, strings.Repeat(" ", indent)+line+end)
+	}
+	changed := []byte(strings.Join(slices.Insert(lines, place, added...), ""))
+	return changed, onlyAdded(file, data, changed, device)
+}
+
+// besides reports whether a line is empty or a comment that is not indented deeper
+// than the list's dashes.
+func besides(line string, indent int) bool {
+	text := strings.TrimSpace(line)
+	return text == "" || text[0] == '#' && strings.IndexByte(line, '#') <= indent
+}
+
+// onlyAdded checks that the changed file says what the old one says, and the device.
+func onlyAdded(file string, before, after []byte, device greentally.Device) error {
+	var old, changed greentally.Community
+	if _, err := strictyaml.Decode(file, before, &old); err != nil {
+		return err
+	}
+	if _, err := strictyaml.Decode(file, after, &changed); err != nil {
+		return err
+	}
+	old.Devices = append(old.Devices, &device)
+	want, err := yaml.Dump(old)
+	if err != nil {
+		return err
+	}
+	got, err := yaml.Dump(changed)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(want, got) {
+		return fmt.Errorf("%s: %w", file, errShape)
+	}
+	return nil
+}
+
+// replaceFile replaces a file in one step: after a crash it has the old contents or
+// the new ones.
+func replaceFile(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	err = errors.Join(err, temp.Chmod(info.Mode().Perm()), temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
