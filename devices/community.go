@@ -257,9 +257,12 @@ func (r *Registry) checkAgainstKind(d *greentally.Device, k *kind, path []any, w
 		case q.Nature != greentally.Register:
 			wrong("registers", "registers: %s is a %s", name, q.Nature)
 		}
-		for key, v := range map[string]float64{"modulus": facts.Modulus, "max_per_hour": facts.MaxPerHour} {
-			if _, ok := greentally.AmountOf(v); !ok || v < 0 {
-				wrong("registers", "registers: %s: %s: %v is not a number that this can be", name, key, v)
+		for _, fact := range []struct {
+			key string
+			v   float64
+		}{{"modulus", facts.Modulus}, {"max_per_hour", facts.MaxPerHour}} {
+			if _, ok := greentally.AmountOf(fact.v); !ok || fact.v < 0 {
+				wrong("registers", "registers: %s: %s: %v is not a number that this can be", name, fact.key, fact.v)
 			}
 		}
 	}
