@@ -1,0 +1,160 @@
+package indicators
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"time"
+
+	"greentally"
+)
+
+//go:embed *.yaml
+var shipped embed.FS
+
+// Shipped returns the folder of the indicators that are shipped.
+func Shipped() fs.FS { return shipped }
+
+// test is a test inside an indicator's file.
+type test struct {
+	Name      string `yaml:"name"`
+	Community struct {
+		Households int     `yaml:"households"`
+		Population int     `yaml:"population"`
+		AreaM2     float64 `yaml:"area_m2"`
+	} `yaml:"community"`
+	Devices []testDevice `yaml:"devices"`
+	Records []testRecord `yaml:"records"`
+	Want    struct {
+		Value        *float64           `yaml:"value"` // left out: there is none
+		Completeness *float64           `yaml:"completeness"`
+		Verdict      greentally.Verdict `yaml:"verdict"`
+	} `yaml:"want"`
+}
+
+// testDevice is a device and its days, from the first of the month on.
+type testDevice struct {
+	greentally.Device `yaml:",inline"`
+	Days              []testDay `yaml:"days"`
+}
+
+// testDay is a device-day; one that is not there is written missing: true.
+type testDay struct {
+	Missing      bool                `yaml:"missing"`
+	Completeness *float64            `yaml:"completeness"` // default 1
+	Masses       map[string]testMass `yaml:"masses"`
+	Gauges       map[string]struct {
+		Above greentally.Duration `yaml:"above"`
+		Known greentally.Duration `yaml:"known"`
+	} `yaml:"gauges"`
+	Registers map[string]struct {
+		Rise  float64             `yaml:"rise"`
+		Known greentally.Duration `yaml:"known"` // default 24h
+	} `yaml:"registers"`
+}
+
+type testMass struct {
+	Deposited   float64 `yaml:"deposited"`
+	Collected   float64 `yaml:"collected"`
+	Collections int     `yaml:"collections"`
+	Max         float64 `yaml:"max"`
+}
+
+type testRecord struct {
+	Type   string             `yaml:"type"`
+	Stream greentally.Stream  `yaml:"stream"`
+	Values map[string]float64 `yaml:"values"`
+}
+
+// Check runs the tests inside all files through [Set.Compute] and returns how many it
+// ran. The error joins all failures.
+func (s *Set) Check() (ran int, err error) {
+	var all []error
+	for _, ind := range s.indicators {
+		only := &Set{indicators: []*indicator{ind}, kinds: s.kinds}
+		for i := range ind.Tests {
+			ran++
+			if err := ind.Tests[i].run(only); err != nil {
+				all = append(all, ind.doc.Errorf([]any{"tests", i}, "test %q: %w", ind.Tests[i].Name, err))
+			}
+		}
+	}
+	return ran, errors.Join(all...)
+}
+
+func (t *test) run(s *Set) error {
+	month := greentally.Month{Year: 2026, Month: time.October}
+	e := Evidence{Month: month, Community: &greentally.Community{ID: "test", Households: t.Community.Households, Population: t.Community.Population, AreaM2: t.Community.AreaM2}}
+	length := 0
+	for i := range t.Devices {
+		td := &t.Devices[i]
+		td.Device.Community = "test"
+		e.Community.Devices = append(e.Community.Devices, &td.Device)
+		length = max(length, len(td.Days))
+		for n, day := range td.Days {
+			if !day.Missing {
+				e.Days = append(e.Days, day.build(&td.Device, month.First().Add(n)))
+			}
+		}
+	}
+	e.Through = month.First().Add(length - 1)
+	for i, r := range t.Records {
+		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream,
+			Date: month.First(), Values: r.Values, By: "test"})
+	}
+	values, err := s.Compute(e)
+	if err != nil {
+		return err
+	}
+	got, want := values[0], t.Want
+	var all []error
+	switch {
+	case (got.Value == nil) != (want.Value == nil), got.Value != nil && math.Abs(*got.Value-*want.Value) > 1e-9:
+		all = append(all, fmt.Errorf("value is %s, want %s", show(got.Value), show(want.Value)))
+	}
+	if want.Completeness != nil && math.Abs(got.Completeness-*want.Completeness) > 1e-9 {
+		all = append(all, fmt.Errorf("completeness is %v, want %v", got.Completeness, *want.Completeness))
+	}
+	if got.Verdict != want.Verdict {
+		all = append(all, fmt.Errorf("verdict is %s (%s), want %s", got.Verdict, got.Reason, want.Verdict))
+	}
+	return errors.Join(all...)
+}
+
+func show(v *float64) string {
+	if v == nil {
+		return "missing"
+	}
+	return fmt.Sprint(*v)
+}
+
+func (t testDay) build(device *greentally.Device, date greentally.Date) greentally.DeviceDay {
+	amount := func(v float64) greentally.Amount {
+		a, _ := greentally.AmountOf(v)
+		return a
+	}
+	d := greentally.DeviceDay{
+		DeviceKey: device.Key(), Kind: device.Kind, Site: device.Site, Stream: device.Stream, Date: date, Hours: 24,
+		Covered: greentally.Duration(24 * time.Hour),
+		Masses:  map[string]greentally.MassDay{}, Gauges: map[string]greentally.GaugeDay{}, Registers: map[string]greentally.RegisterDay{},
+	}
+	if t.Completeness != nil {
+		d.Covered = greentally.Duration(*t.Completeness * float64(24*time.Hour))
+	}
+	for q, m := range t.Masses {
+		d.Masses[q] = greentally.MassDay{Deposited: amount(m.Deposited), Collected: amount(m.Collected), Max: amount(m.Max), Collections: make([]greentally.Emptying, m.Collections)}
+	}
+	for q, g := range t.Gauges {
+		d.Gauges[q] = greentally.GaugeDay{Above: g.Above, Known: g.Known}
+	}
+	for q, r := range t.Registers {
+		known := r.Known
+		if known == 0 {
+			known = greentally.Duration(24 * time.Hour)
+		}
+		d.Registers[q] = greentally.RegisterDay{Rise: amount(r.Rise), Known: known}
+	}
+	return d
+}

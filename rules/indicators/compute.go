@@ -1,0 +1,255 @@
+package indicators
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr"
+
+	"greentally"
+)
+
+// Evidence is what the indicators of one community over one month are computed from.
+type Evidence struct {
+	Community *greentally.Community
+	Month     greentally.Month
+
+	// Through is the last day that counts: the last of the month, or the last that is
+	// over. If it is before the month, no day counts.
+	Through greentally.Date
+
+	Days    []greentally.DeviceDay // of the month; others are left out
+	Records []greentally.Record    // of the month; those that another replaces are left out
+}
+
+// Compute computes all indicators, sorted by name.
+func (s *Set) Compute(e Evidence) ([]greentally.IndicatorValue, error) {
+	g := gather(e)
+	values := make([]greentally.IndicatorValue, 0, len(s.indicators))
+	for _, ind := range s.indicators {
+		v, err := ind.compute(g)
+		if err != nil {
+			return nil, fmt.Errorf("indicator %s of %s in %s: %w", ind.Indicator, e.Community.ID, e.Month, err)
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// gathered is evidence, arranged.
+type gathered struct {
+	Evidence
+	expected int                             // days that count
+	days     map[string][]*dayOf             // by device
+	devices  []*greentally.Device            // by ID
+	envs     map[string]deviceEnv            // by device
+	records  map[string][]*greentally.Record // by type
+}
+
+type dayOf struct {
+	*greentally.DeviceDay
+	env map[string]any // made when it is first used
+}
+
+func gather(e Evidence) *gathered {
+	g := &gathered{Evidence: e, days: map[string][]*dayOf{}, envs: map[string]deviceEnv{}, records: map[string][]*greentally.Record{}}
+	last := e.Through
+	if e.Month.Last().Before(last) {
+		last = e.Month.Last()
+	}
+	for d := e.Month.First(); !last.Before(d); d = d.Add(1) {
+		g.expected++
+	}
+	g.devices = slices.SortedFunc(slices.Values(e.Community.Devices), func(a, b *greentally.Device) int { return strings.Compare(a.ID, b.ID) })
+	for _, d := range g.devices {
+		g.envs[d.ID] = envOfDevice(d)
+	}
+	for i := range e.Days {
+		d := &e.Days[i]
+		if d.Community == e.Community.ID && !d.Date.Before(e.Month.First()) && !last.Before(d.Date) {
+			g.days[d.Device] = append(g.days[d.Device], &dayOf{DeviceDay: d})
+		}
+	}
+	replaced := map[string]bool{}
+	for i := range e.Records {
+		replaced[e.Records[i].Replaces] = true
+	}
+	for i := range e.Records {
+		r := &e.Records[i]
+		if r.Community == e.Community.ID && !replaced[r.ID] && r.Date.MonthOf() == e.Month {
+			g.records[r.Type] = append(g.records[r.Type], r)
+		}
+	}
+	return g
+}
+
+func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
+	v := greentally.IndicatorValue{
+		Community: g.Community.ID, Month: g.Month, Indicator: ind.Indicator, Title: ind.Title, Unit: ind.Unit,
+		Floor: ind.Completeness, Target: ind.Target, Completeness: 1, Verdict: greentally.InsufficientData,
+	}
+	formula := map[string]any{"community": communityEnv{float64(g.Community.Households), float64(g.Community.Population), g.Community.AreaM2}}
+	var missing []string
+	present := false
+	for i := range ind.inputs {
+		in, reason, err := ind.inputs[i].sum(g)
+		if err != nil {
+			return v, err
+		}
+		if len(in.Devices) == 0 && slices.Contains(ind.Optional, in.Name) {
+			formula[in.Name] = 0.0
+			continue
+		}
+		present = true
+		v.Inputs = append(v.Inputs, in)
+		v.Completeness = min(v.Completeness, in.Completeness)
+		if in.Value == nil {
+			missing = append(missing, in.Name+": "+reason)
+			continue
+		}
+		formula[in.Name] = *in.Value
+	}
+	if !present {
+		v.Completeness = 0
+		missing = append(missing, "no device is meant by any input")
+	}
+	if len(missing) > 0 {
+		v.Reason = strings.Join(missing, "; ")
+		return v, nil
+	}
+	for _, part := range []struct {
+		to   **float64
+		from func() (any, error)
+	}{
+		{&v.Numerator, func() (any, error) { return expr.Run(ind.numerator, formula) }},
+		{&v.Denominator, func() (any, error) { return expr.Run(ind.denominator, formula) }},
+	} {
+		result, err := part.from()
+		if err != nil {
+			return v, err
+		}
+		number := result.(float64)
+		*part.to = &number
+	}
+	if *v.Denominator == 0 {
+		v.Reason = "the denominator is 0"
+		return v, nil
+	}
+	value := *v.Numerator / *v.Denominator
+	v.Value = &value
+	switch {
+	case v.Completeness < v.Floor:
+		v.Reason = fmt.Sprintf("completeness %.3f is below %.3f", v.Completeness, v.Floor)
+	case v.Target == nil:
+		v.Verdict = greentally.NoTarget
+	case v.Target.AtLeast != nil && value >= *v.Target.AtLeast, v.Target.AtMost != nil && value <= *v.Target.AtMost:
+		v.Verdict = greentally.Pass
+	default:
+		v.Verdict = greentally.Fail
+	}
+	return v, nil
+}
+
+// sum adds up what the device-days contribute. If the value is missing, reason says
+// why. Contributions are rounded to millionths before they are added, so that the sum
+// does not depend on their order.
+func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, err error) {
+	v.Name = in.name
+	var total greentally.Amount
+	var covered float64
+	expected, counted := 0, 0
+	factors := map[greentally.Stream]*mean{}
+	for _, device := range g.devices {
+		if device.Kind != in.Kind {
+			continue
+		}
+		if in.where != nil {
+			wanted, err := expr.Run(in.where, map[string]any{"device": g.envs[device.ID]})
+			if err != nil {
+				return v, "", err
+			}
+			if !wanted.(bool) {
+				continue
+			}
+		}
+		v.Devices = append(v.Devices, device.ID)
+		expected += g.expected
+		for _, day := range g.days[device.ID] {
+			if day.env == nil {
+				day.env = envOfDay(day.DeviceDay, g.envs[device.ID])
+			}
+			if slices.ContainsFunc(in.needs, func(q string) bool { return day.env[q] == nil }) {
+				continue // missing, and so not covered
+			}
+			result, err := expr.Run(in.value, day.env)
+			if err != nil {
+				return v, "", fmt.Errorf("input %s, device-day %s %s: %w", in.name, day.DeviceKey, day.Date, err)
+			}
+			contribution := result.(float64)
+			if in.Times != nil && contribution != 0 {
+				factor := factors[device.Stream]
+				if factor == nil {
+					factor = in.Times.mean(g.records[in.Times.Record], device.Stream)
+					factors[device.Stream] = factor
+				}
+				contribution *= factor.value
+			}
+			amount, ok := greentally.AmountOf(contribution)
+			if !ok {
+				return v, "", fmt.Errorf("input %s, device-day %s %s: %v is no amount", in.name, day.DeviceKey, day.Date, contribution)
+			}
+			total += amount
+			covered += day.Completeness()
+			counted++
+		}
+	}
+	if expected > 0 {
+		v.Completeness = covered / float64(expected)
+	}
+	for _, stream := range slices.Sorted(maps.Keys(factors)) {
+		f := factors[stream]
+		v.Records = append(v.Records, f.records...)
+		if len(f.records) == 0 {
+			reason = fmt.Sprintf("there is no %s of the stream %s in %s", in.Times.Record, stream, g.Month)
+			return v, reason, nil
+		}
+	}
+	switch {
+	case len(v.Devices) == 0:
+		return v, fmt.Sprintf("no device of kind %s is meant by it", in.Kind), nil
+	case g.expected == 0:
+		return v, "no day of the month is over yet", nil
+	case counted == 0:
+		return v, fmt.Sprintf("none of %d devices has a device-day", len(v.Devices)), nil
+	}
+	value := total.Float()
+	v.Value = &value
+	return v, "", nil
+}
+
+// mean is a weighted mean over records.
+type mean struct {
+	value   float64
+	records []string
+}
+
+func (f *factor) mean(records []*greentally.Record, stream greentally.Stream) *mean {
+	var m mean
+	var sum, weights float64
+	for _, r := range records {
+		value, has := r.Values[f.Value]
+		weight := r.Values[f.Weight]
+		if r.Stream != stream || !has || weight <= 0 {
+			continue
+		}
+		sum += value * weight
+		weights += weight
+		m.records = append(m.records, r.ID)
+	}
+	if weights > 0 {
+		m.value = sum / weights
+	}
+	return &m
+}

@@ -1,0 +1,326 @@
+package indicators
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/vm"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+)
+
+// file is the form of an indicator's file.
+type file struct {
+	Indicator    string             `yaml:"indicator"`
+	Title        greentally.Text    `yaml:"title"`
+	Unit         string             `yaml:"unit"`
+	Source       string             `yaml:"source"`
+	Verified     bool               `yaml:"verified"` // whether formula and target were read in the source
+	Inputs       map[string]input   `yaml:"inputs"`
+	Numerator    string             `yaml:"numerator"`
+	Denominator  string             `yaml:"denominator"`
+	Optional     []string           `yaml:"optional"` // inputs that are 0 where no device is meant by them; one must be there
+	Target       *greentally.Target `yaml:"target"`
+	Completeness float64            `yaml:"completeness"`
+	Tests        []test             `yaml:"tests"`
+}
+
+// input is a sum over device-days.
+type input struct {
+	Kind  string   `yaml:"kind"`
+	Where string   `yaml:"where"` // which devices; expression over device, true if left out
+	Needs []string `yaml:"needs"` // quantities that a day must have, beside those in value
+	Value string   `yaml:"value"` // what a device-day contributes; expression over its quantities, device and day
+	Times *factor  `yaml:"times"`
+}
+
+// factor multiplies what a device-day contributes by a value from the records of the
+// device's stream: the mean over the month's records, weighted.
+type factor struct {
+	Record string `yaml:"record"` // type of record
+	Value  string `yaml:"value"`  // name of the value
+	Weight string `yaml:"weight"` // name of the value that weighs it
+}
+
+// Set is a set of indicators, ready to compute.
+type Set struct {
+	indicators []*indicator // by name
+	kinds      func(string) (*greentally.Kind, bool)
+}
+
+type indicator struct {
+	file
+	name                   string // of the file
+	doc                    *strictyaml.Doc
+	inputs                 []compiled // by name
+	numerator, denominator *vm.Program
+}
+
+type compiled struct {
+	input
+	name         string
+	where, value *vm.Program
+	needs        []string // quantities
+}
+
+// defaultFloor is the completeness below which there is no verdict, unless the file
+// says otherwise.
+const defaultFloor = 0.9
+
+// Load loads the YAML files in the folders. The error joins all that is wrong with any
+// of them.
+func Load(kinds func(string) (*greentally.Kind, bool), folders ...fs.FS) (*Set, error) {
+	s := &Set{kinds: kinds}
+	var all []error
+	seen := map[string]string{}
+	for _, folder := range folders {
+		names, err := fs.Glob(folder, "*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			data, err := fs.ReadFile(folder, name)
+			if err != nil {
+				all = append(all, err)
+				continue
+			}
+			ind, err := s.parse(name, data)
+			if err != nil {
+				all = append(all, err)
+				continue
+			}
+			if other, taken := seen[ind.Indicator]; taken {
+				all = append(all, ind.doc.Errorf([]any{"indicator"}, "indicator %s is in %s already", ind.Indicator, other))
+				continue
+			}
+			seen[ind.Indicator] = name
+			s.indicators = append(s.indicators, ind)
+		}
+	}
+	slices.SortFunc(s.indicators, func(a, b *indicator) int { return strings.Compare(a.Indicator, b.Indicator) })
+	if err := errors.Join(all...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Set) parse(name string, data []byte) (*indicator, error) {
+	ind := &indicator{name: name}
+	doc, err := strictyaml.Decode(name, data, &ind.file)
+	if err != nil {
+		return nil, err
+	}
+	ind.doc = doc
+	var all []error
+	add := func(path []any, format string, args ...any) { all = append(all, doc.Errorf(path, format, args...)) }
+	if ind.Indicator == "" || ind.Indicator+".yaml" != path.Base(name) {
+		add([]any{"indicator"}, "the file must be called %s.yaml after its indicator", ind.Indicator)
+	}
+	if ind.Title.ZH == "" || ind.Title.EN == "" {
+		add([]any{"title"}, "title needs zh and en")
+	}
+	if ind.Unit == "" {
+		add([]any{"unit"}, "unit is missing; for a rate it is ratio")
+	}
+	if ind.Source == "" {
+		add([]any{"source"}, "source is missing: say where the formula comes from")
+	}
+	if len(ind.Tests) == 0 {
+		add(nil, "there are no tests in it")
+	}
+	if t := ind.Target; t != nil && (t.AtLeast == nil) == (t.AtMost == nil) {
+		add([]any{"target"}, "target needs at_least or at_most")
+	}
+	if ind.Completeness == 0 {
+		ind.Completeness = defaultFloor
+	}
+	if ind.Completeness < 0 || ind.Completeness > 1 {
+		add([]any{"completeness"}, "completeness must be 0 to 1")
+	}
+	formula := map[string]any{"community": communityEnv{}}
+	for _, inputName := range slices.Sorted(maps.Keys(ind.Inputs)) {
+		in := compiled{input: ind.Inputs[inputName], name: inputName}
+		at := func(key string) []any { return []any{"inputs", inputName, key} }
+		formula[inputName] = 0.0
+		kind, ok := s.kinds(in.Kind)
+		if !ok {
+			add(at("kind"), "there is no kind %q", in.Kind)
+			continue
+		}
+		env := dayEnv(kind)
+		if in.Where != "" {
+			if in.where, err = expr.Compile(in.Where, expr.Env(map[string]any{"device": deviceEnv{}}), expr.AsBool()); err != nil {
+				add(at("where"), "where: %w", err)
+			}
+		}
+		if in.value, err = expr.Compile(in.Value, expr.Env(env), expr.AsFloat64()); err != nil {
+			add(at("value"), "value: %w", err)
+		} else {
+			in.needs = quantitiesIn(in.value, kind)
+		}
+		for _, q := range in.Needs {
+			if _, ok := kind.Quantity(q); !ok {
+				add(at("needs"), "kind %s has no quantity %q", kind.Name, q)
+			}
+			in.needs = append(in.needs, q)
+		}
+		if f := in.Times; f != nil && (f.Record == "" || f.Value == "" || f.Weight == "") {
+			add(at("times"), "times needs record, value and weight")
+		}
+		ind.inputs = append(ind.inputs, in)
+	}
+	if len(ind.Inputs) == 0 {
+		add(nil, "there are no inputs")
+	}
+	for i, name := range ind.Optional {
+		if _, ok := ind.Inputs[name]; !ok {
+			add([]any{"optional", i}, "there is no input %q", name)
+		}
+	}
+	for key, target := range map[string]struct {
+		text string
+		to   **vm.Program
+	}{"numerator": {ind.Numerator, &ind.numerator}, "denominator": {ind.Denominator, &ind.denominator}} {
+		if *target.to, err = expr.Compile(target.text, expr.Env(formula), expr.AsFloat64()); err != nil {
+			add([]any{key}, "%s: %w", key, err)
+		}
+	}
+	return ind, errors.Join(all...)
+}
+
+// quantitiesIn returns the quantities of the kind that the expression uses.
+func quantitiesIn(p *vm.Program, kind *greentally.Kind) []string {
+	v := &identifiers{found: map[string]bool{}}
+	node := p.Node()
+	ast.Walk(&node, v)
+	var quantities []string
+	for _, q := range kind.Quantities {
+		if v.found[q.Name] {
+			quantities = append(quantities, q.Name)
+		}
+	}
+	return quantities
+}
+
+type identifiers struct{ found map[string]bool }
+
+func (v *identifiers) Visit(node *ast.Node) {
+	if n, ok := (*node).(*ast.IdentifierNode); ok {
+		v.found[n.Value] = true
+	}
+}
+
+// What expressions see. All numbers are in the unit that the quantity's name ends in;
+// times are in hours.
+type (
+	communityEnv struct {
+		Households float64 `expr:"households"`
+		Population float64 `expr:"population"`
+		AreaM2     float64 `expr:"area_m2"`
+	}
+	deviceEnv struct {
+		Kind           string      `expr:"kind"`
+		Site           string      `expr:"site"`
+		Stream         string      `expr:"stream"`
+		CapacityLitres float64     `expr:"capacity_litres"`
+		MaxLoadKg      float64     `expr:"max_load_kg"`
+		Lamps          float64     `expr:"lamps"`
+		Baseline       baselineEnv `expr:"baseline"`
+	}
+	baselineEnv struct {
+		Option     string  `expr:"option"` // A, B, or empty where there is none
+		Lamps      float64 `expr:"lamps"`
+		LampPowerW float64 `expr:"lamp_power_w"`
+		EnergyKWh  float64 `expr:"energy_kwh"`
+		Days       float64 `expr:"days"`
+	}
+	dateEnv struct {
+		Hours        float64 `expr:"hours"`
+		Completeness float64 `expr:"completeness"`
+	}
+	massEnv struct {
+		Deposited   float64 `expr:"deposited"`
+		Collected   float64 `expr:"collected"`
+		Collections float64 `expr:"collections"`
+		First       float64 `expr:"first"`
+		Last        float64 `expr:"last"`
+		Max         float64 `expr:"max"`
+	}
+	gaugeEnv struct {
+		Min        float64 `expr:"min"`
+		Max        float64 `expr:"max"`
+		Mean       float64 `expr:"mean"`
+		KnownHours float64 `expr:"known_hours"`
+		AboveHours float64 `expr:"above_hours"`
+	}
+	registerEnv struct {
+		Rise       float64 `expr:"rise"`
+		Estimated  float64 `expr:"estimated"`
+		KnownHours float64 `expr:"known_hours"`
+	}
+	stateEnv struct {
+		Hours      map[string]float64 `expr:"hours"`
+		KnownHours float64            `expr:"known_hours"`
+	}
+)
+
+// dayEnv is the environment of expressions over a device-day of the kind.
+func dayEnv(kind *greentally.Kind) map[string]any {
+	env := map[string]any{"device": deviceEnv{}, "day": dateEnv{}}
+	for _, q := range kind.Quantities {
+		switch q.Nature {
+		case greentally.Mass:
+			env[q.Name] = massEnv{}
+		case greentally.Gauge:
+			env[q.Name] = gaugeEnv{}
+		case greentally.Register:
+			env[q.Name] = registerEnv{}
+		case greentally.State:
+			env[q.Name] = stateEnv{}
+		}
+	}
+	return env
+}
+
+func envOfDevice(d *greentally.Device) deviceEnv {
+	env := deviceEnv{Kind: d.Kind, Site: d.Site, Stream: string(d.Stream), CapacityLitres: d.CapacityLitres, MaxLoadKg: d.MaxLoadKg, Lamps: float64(d.Lamps)}
+	if b := d.Baseline; b != nil {
+		env.Baseline = baselineEnv{Option: b.Option, Lamps: float64(b.Lamps), LampPowerW: b.LampPowerW, EnergyKWh: b.EnergyKWh, Days: b.Days}
+	}
+	return env
+}
+
+// envOfDay returns the environment of a device-day; quantities without a tally are
+// not in it.
+func envOfDay(d *greentally.DeviceDay, device deviceEnv) map[string]any {
+	hours := func(d greentally.Duration) float64 { return time.Duration(d).Hours() }
+	env := map[string]any{"device": device, "day": dateEnv{Hours: float64(d.Hours), Completeness: d.Completeness()}}
+	for q, m := range d.Masses {
+		env[q] = massEnv{m.Deposited.Float(), m.Collected.Float(), float64(len(m.Collections)), m.First.Float(), m.Last.Float(), m.Max.Float()}
+	}
+	for q, g := range d.Gauges {
+		env[q] = gaugeEnv{g.Min.Float(), g.Max.Float(), g.Mean.Float(), hours(g.Known), hours(g.Above)}
+	}
+	for q, r := range d.Registers {
+		env[q] = registerEnv{r.Rise.Float(), r.Estimated.Float(), hours(r.Known)}
+	}
+	for q, s := range d.States {
+		held := map[string]float64{}
+		for word, time := range s.Time {
+			held[word] = hours(time)
+		}
+		env[q] = stateEnv{held, hours(s.Known)}
+	}
+	return env
+}
+
+// Len returns how many indicators there are.
+func (s *Set) Len() int { return len(s.indicators) }

@@ -1,0 +1,184 @@
+package indicators_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+	"greentally/rules/indicators"
+)
+
+// kinds reads the kinds that are shipped.
+func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
+	t.Helper()
+	files, err := filepath.Glob("../../devices/kinds/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no kinds: %v", err)
+	}
+	all := map[string]*greentally.Kind{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kind struct {
+			greentally.Kind `yaml:",inline"`
+			Tests           any `yaml:"tests"`
+		}
+		if _, err := strictyaml.Decode(file, data, &kind); err != nil {
+			t.Fatal(err)
+		}
+		all[kind.Name] = &kind.Kind
+	}
+	return func(name string) (*greentally.Kind, bool) {
+		k, ok := all[name]
+		return k, ok
+	}
+}
+
+func TestShippedIndicatorsPassTheirTests(t *testing.T) {
+	set, err := indicators.Load(kinds(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran, err := set.Check()
+	if err != nil {
+		t.Error(err)
+	}
+	if set.Len() < 6 || ran < 2*set.Len() {
+		t.Errorf("%d tests of %d indicators", ran, set.Len())
+	}
+}
+
+const good = `indicator: good
+title: {zh: 好, en: Good}
+unit: ratio
+source: here
+inputs:
+  a: {kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}
+numerator: a
+denominator: community.households
+tests:
+  - name: one
+    community: {households: 10}
+    devices: [{id: x, kind: sorting_bin, stream: food, days: [{masses: {mass_kg: {collected: 5}}}]}]
+    want: {value: 0.5, verdict: no_target}
+`
+
+func TestLoadRefuses(t *testing.T) {
+	tests := []struct {
+		name, from, to string
+		want           []string
+	}{
+		{"an unknown key", "unit: ratio", "unit: ratio\nunti: x", []string{"good.yaml:4: unknown key \"unti\""}},
+		{"no tests", good[strings.Index(good, "tests:"):], "", []string{"good.yaml:1: there are no tests"}},
+		{"a kind that is not there", "kind: sorting_bin, where", "kind: sorting_bni, where", []string{"good.yaml:6: there is no kind \"sorting_bni\""}},
+		{"a quantity that is not there", "value: mass_kg.collected", "value: mas_kg.collected", []string{"good.yaml:6: value: unknown name mas_kg"}},
+		{"a part that is not there", "value: mass_kg.collected", "value: mass_kg.colected", []string{"good.yaml:6: value: ", "colected"}},
+		{"a device fact that is not there", "device.stream", "device.steam", []string{"good.yaml:6: where: ", "steam"}},
+		{"a condition that is none", `where: device.stream == "food"`, `where: device.stream`, []string{"good.yaml:6: where: ", "bool"}},
+		{"an input that is not there", "numerator: a", "numerator: b", []string{"good.yaml:7: numerator: unknown name b"}},
+		{"another name", "indicator: good", "indicator: bad", []string{"good.yaml:1: the file must be called bad.yaml"}},
+		{"no source", "source: here", "source: ''", []string{"good.yaml:4: source is missing"}},
+		{"two targets", "unit: ratio", "unit: ratio\ntarget: {at_least: 1, at_most: 2}", []string{"good.yaml:4: target needs"}},
+		{"all at once", "value: mass_kg.collected}\nnumerator: a", "value: mas_kg}\nnumerator: b", []string{"good.yaml:6: ", "good.yaml:7: "}},
+	}
+	if _, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(good)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := strings.Replace(good, tt.from, tt.to, 1)
+			if text == good {
+				t.Fatal("the test changes nothing")
+			}
+			_, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(text)}})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q lacks %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckFindsWhatIsWrong(t *testing.T) {
+	for from, to := range map[string]string{
+		"value: 0.5,": "value: 0.6,", "verdict: no_target": "verdict: pass", "want: {value: 0.5, ": "want: {completeness: 0.5, value: 0.5, ",
+	} {
+		text := strings.Replace(good, from, to, 1)
+		set, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(text)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := set.Check(); err == nil || !strings.Contains(err.Error(), "good.yaml:10: test \"one\"") {
+			t.Errorf("%s: %v, want an error with file and line", to, err)
+		}
+	}
+}
+
+func TestReplacedRecordsDoNotCount(t *testing.T) {
+	set, err := indicators.Load(kinds(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	month := greentally.Month{Year: 2026, Month: time.October}
+	audit := func(id, replaces string, ratio float64) greentally.Record {
+		return greentally.Record{ID: id, Replaces: replaces, Community: "c", Type: greentally.CompositionAudit, Stream: greentally.Recyclable, Date: month.First(),
+			Values: greentally.Values{"recyclable_ratio": ratio, "sample_kg": 1}}
+	}
+	device := &greentally.Device{Community: "c", ID: "a", Kind: "sorting_bin", Stream: greentally.Recyclable}
+	bin := &greentally.Device{Community: "c", ID: "b", Kind: "sorting_bin", Stream: greentally.Residual}
+	values, err := set.Compute(indicators.Evidence{
+		Community: &greentally.Community{ID: "c", Devices: []*greentally.Device{device, bin}}, Month: month, Through: month.First(),
+		Days: []greentally.DeviceDay{
+			{DeviceKey: device.Key(), Date: month.First(), Hours: 24, Covered: greentally.Duration(24 * time.Hour), Masses: map[string]greentally.MassDay{"mass_kg": {Collected: 10 * greentally.Unit}}},
+			{DeviceKey: bin.Key(), Date: month.First(), Hours: 24, Covered: greentally.Duration(24 * time.Hour), Masses: map[string]greentally.MassDay{"mass_kg": {}}},
+		},
+		Records: []greentally.Record{audit("1", "", 0.1), audit("2", "1", 0.8)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range values {
+		if v.Indicator == "recyclable_capture" {
+			if v.Numerator == nil || *v.Numerator != 8 || fmt.Sprint(v.Inputs[1].Records) != "[2]" {
+				t.Errorf("numerator %v from %v", v.Numerator, v.Inputs)
+			}
+			return
+		}
+	}
+	t.Error("no capture rate")
+}
+
+func BenchmarkCompute(b *testing.B) {
+	set, err := indicators.Load(kinds(b), indicators.Shipped())
+	if err != nil {
+		b.Fatal(err)
+	}
+	month := greentally.Month{Year: 2026, Month: time.October}
+	e := indicators.Evidence{Community: &greentally.Community{ID: "c", Households: 3100}, Month: month, Through: month.Last()}
+	for i := range 80 {
+		d := &greentally.Device{Community: "c", ID: fmt.Sprint("d", i), Kind: "sorting_bin", Stream: greentally.Streams()[i%4]}
+		e.Community.Devices = append(e.Community.Devices, d)
+		for date := month.First(); !month.Last().Before(date); date = date.Add(1) {
+			e.Days = append(e.Days, greentally.DeviceDay{DeviceKey: d.Key(), Date: date, Hours: 24, Covered: greentally.Duration(24 * time.Hour),
+				Masses: map[string]greentally.MassDay{"mass_kg": {Collected: 10 * greentally.Unit, Max: 20 * greentally.Unit}},
+				Gauges: map[string]greentally.GaugeDay{"fill_ratio": {Known: greentally.Duration(24 * time.Hour)}}})
+		}
+	}
+	for b.Loop() {
+		if _, err := set.Compute(e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
