@@ -1,0 +1,359 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+
+	"greentally"
+	"greentally/rules/indicators"
+	"greentally/rules/tally"
+)
+
+// Touch says that readings of a device from From to To, both inclusive, are new.
+type Touch struct {
+	greentally.DeviceKey
+	From, To time.Time
+}
+
+// Store is the part of the store that a worker needs.
+type Store interface {
+	Readings(context.Context, greentally.ReadingQuery) iter.Seq2[greentally.Reading, error]
+	greentally.DeviceDayStore
+	WriteIndicators(context.Context, []greentally.IndicatorValue) error
+	Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
+}
+
+// Registry is what a worker must know of communities and devices.
+type Registry interface {
+	Community(id string) (*greentally.Community, *time.Location, bool)
+	Device(greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool)
+}
+
+// Worker keeps device-days and indicators up to date. One goroutine at a time may
+// call Apply.
+type Worker struct {
+	Store      Store
+	Registry   func() Registry // the one in force now
+	Indicators *indicators.Set
+	Now        func() time.Time
+	Log        *slog.Logger
+
+	// Tallied and Computed, if not nil, are told of each round's work.
+	Tallied  func(days int, took time.Duration)
+	Computed func([]greentally.IndicatorValue)
+
+	// absent remembers registers and masses that a device never had, so that they are
+	// not looked for again and again.
+	absent map[absence]bool
+}
+
+type absence struct {
+	greentally.DeviceKey
+	quantity string
+}
+
+// Apply tallies the device-days that the touches can have changed, and computes the
+// indicators of their months. Doing it twice changes nothing.
+func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
+	start := w.Now()
+	registry := w.Registry()
+	if w.absent == nil {
+		w.absent = map[absence]bool{}
+	}
+	months := map[string]map[greentally.Month]bool{}
+	total := 0
+	for key, own := range byDevice(touches) {
+		device, kind, ok := registry.Device(key)
+		if !ok {
+			w.Log.Warn("device left the registry before its readings were tallied", "device", key.String())
+			continue
+		}
+		_, loc, ok := registry.Community(key.Community)
+		if !ok {
+			continue
+		}
+		for _, stretch := range stretches(own) {
+			days, err := w.tally(ctx, device, kind, loc, stretch)
+			if err != nil {
+				return err
+			}
+			total += len(days)
+			for _, d := range days {
+				if months[key.Community] == nil {
+					months[key.Community] = map[greentally.Month]bool{}
+				}
+				months[key.Community][d.Date.MonthOf()] = true
+			}
+		}
+	}
+	if w.Tallied != nil {
+		w.Tallied(total, w.Now().Sub(start))
+	}
+	for community, touched := range months {
+		for month := range touched {
+			values, err := w.Report(ctx, community, month, w.Now())
+			if err != nil {
+				return err
+			}
+			if err := w.Store.WriteIndicators(ctx, values); err != nil {
+				return err
+			}
+			if w.Computed != nil {
+				w.Computed(values)
+			}
+		}
+	}
+	return nil
+}
+
+// Report computes a community's indicators of a month from the device-days and
+// records in the store. Only days that are over at asOf count. The error wraps
+// [fs.ErrNotExist] if there is no such community.
+func (w *Worker) Report(ctx context.Context, community string, month greentally.Month, asOf time.Time) ([]greentally.IndicatorValue, error) {
+	c, loc, ok := w.Registry().Community(community)
+	if !ok {
+		return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+	}
+	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last()})
+	if err != nil {
+		return nil, err
+	}
+	records, err := w.Store.Records(ctx, community, month.First(), month.Last())
+	if err != nil {
+		return nil, err
+	}
+	return w.Indicators.Compute(indicators.Evidence{
+		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records,
+	})
+}
+
+func byDevice(touches []Touch) map[greentally.DeviceKey][]Touch {
+	m := map[greentally.DeviceKey][]Touch{}
+	for _, t := range touches {
+		m[t.DeviceKey] = append(m[t.DeviceKey], t)
+	}
+	return m
+}
+
+// stretches joins touches that are less than a day apart.
+func stretches(touches []Touch) []Touch {
+	slices.SortFunc(touches, func(a, b Touch) int { return a.From.Compare(b.From) })
+	var joined []Touch
+	for _, t := range touches {
+		if n := len(joined); n > 0 && !t.From.After(joined[n-1].To.Add(24*time.Hour)) {
+			if t.To.After(joined[n-1].To) {
+				joined[n-1].To = t.To
+			}
+			continue
+		}
+		joined = append(joined, t)
+	}
+	return joined
+}
+
+// tally tallies and writes the days that readings in the stretch can have changed: its
+// own, and those up to the values next to it, because an interval between two values
+// may lie across midnights.
+func (w *Worker) tally(ctx context.Context, device *greentally.Device, kind *greentally.Kind, loc *time.Location, t Touch) ([]greentally.DeviceDay, error) {
+	s := &series{worker: w, ctx: ctx, device: device, kind: kind}
+	if err := s.load(t.From.Add(-36*time.Hour), t.To.Add(36*time.Hour)); err != nil {
+		return nil, err
+	}
+	first, last := t.From, t.To
+	for _, q := range s.balances() {
+		before, err := s.before(q, t.From)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(before); n > 0 && before[0].Time.Before(first) {
+			first = before[0].Time
+		}
+		after, err := s.after(q, t.To.Add(1))
+		if err != nil {
+			return nil, err
+		}
+		if n := len(after); n > 0 && after[n-1].Time.After(last) {
+			last = after[n-1].Time
+		}
+	}
+	// A value of a gauge or state holds into the next day.
+	last = latest(last, t.To.Add(3*time.Duration(device.Interval)))
+	from, to := greentally.DateOf(first, loc), greentally.DateOf(last, loc)
+	if err := s.load(from.Start(loc).Add(-36*time.Hour), to.Add(1).Start(loc).Add(36*time.Hour)); err != nil {
+		return nil, err
+	}
+	var days []greentally.DeviceDay
+	for date := from; !to.Before(date); date = date.Add(1) {
+		start, end := date.Start(loc), date.Add(1).Start(loc)
+		readings := s.between(start.Add(-4*time.Duration(device.Interval)), end)
+		for _, q := range s.balances() {
+			before, err := s.before(q, start)
+			if err != nil {
+				return nil, err
+			}
+			after, err := s.after(q, end)
+			if err != nil {
+				return nil, err
+			}
+			readings = append(append(readings, before...), after...)
+		}
+		days = append(days, tally.Day(kind, device, date, loc, readings))
+	}
+	if err := w.Store.WriteDeviceDays(ctx, days); err != nil {
+		return nil, err
+	}
+	return days, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// series is the readings of one device, as far as they are loaded.
+type series struct {
+	worker *Worker
+	ctx    context.Context
+	device *greentally.Device
+	kind   *greentally.Kind
+
+	from, to time.Time
+	loaded   []greentally.Reading // of from … to, in time order
+	has      map[string]bool      // registers and masses among the loaded
+}
+
+// load loads the readings of from … to, to exclusive.
+func (s *series) load(from, to time.Time) error {
+	if !s.from.IsZero() && !from.Before(s.from) && !to.After(s.to) {
+		return nil
+	}
+	readings, err := s.query(greentally.ReadingQuery{From: from, To: to})
+	if err != nil {
+		return err
+	}
+	s.from, s.to, s.loaded, s.has = from, to, readings, map[string]bool{}
+	for i := range readings {
+		for _, v := range readings[i].Values {
+			s.has[v.Quantity] = true
+		}
+	}
+	for _, q := range s.kind.Quantities {
+		if s.has[q.Name] {
+			delete(s.worker.absent, absence{s.device.Key(), q.Name})
+		}
+	}
+	return nil
+}
+
+func (s *series) query(q greentally.ReadingQuery) ([]greentally.Reading, error) {
+	q.DeviceKey, q.Kind = s.device.Key(), s.kind.Name
+	var readings []greentally.Reading
+	for r, err := range s.worker.Store.Readings(s.ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		readings = append(readings, r)
+	}
+	return readings, nil
+}
+
+// balances returns the quantities whose days depend on values far away: registers and
+// masses.
+func (s *series) balances() []string {
+	var names []string
+	for _, q := range s.kind.Quantities {
+		if q.Nature == greentally.Register || q.Nature == greentally.Mass {
+			names = append(names, q.Name)
+		}
+	}
+	return names
+}
+
+// between returns the loaded readings of from … to, to exclusive.
+func (s *series) between(from, to time.Time) []greentally.Reading {
+	i, _ := slices.BinarySearchFunc(s.loaded, from, compareTime)
+	j, _ := slices.BinarySearchFunc(s.loaded, to, compareTime)
+	return slices.Clone(s.loaded[i:j])
+}
+
+func compareTime(r greentally.Reading, t time.Time) int { return r.Time.Compare(t) }
+
+// before returns the last accepted readings before t that have a value of the
+// quantity, at most tally.Context, in time order.
+func (s *series) before(quantity string, t time.Time) ([]greentally.Reading, error) {
+	var found []greentally.Reading
+	i, _ := slices.BinarySearchFunc(s.loaded, t, compareTime)
+	for i--; i >= 0 && len(found) < tally.Context; i-- {
+		if accepted(&s.loaded[i], quantity) {
+			found = append(found, s.loaded[i])
+		}
+	}
+	found, err := s.further(found, greentally.ReadingQuery{To: s.from, With: quantity, Descending: true})
+	slices.Reverse(found)
+	return found, err
+}
+
+// after returns the first accepted readings at or after t that have a value of the
+// quantity, at most tally.Context, in time order.
+func (s *series) after(quantity string, t time.Time) ([]greentally.Reading, error) {
+	var found []greentally.Reading
+	i, _ := slices.BinarySearchFunc(s.loaded, t, compareTime)
+	for ; i < len(s.loaded) && len(found) < tally.Context; i++ {
+		if accepted(&s.loaded[i], quantity) {
+			found = append(found, s.loaded[i])
+		}
+	}
+	return s.further(found, greentally.ReadingQuery{From: s.to, With: quantity})
+}
+
+// further looks for what is not loaded. The loaded stretch reaches well over a day
+// beyond what is asked for, so that this is rare.
+func (s *series) further(found []greentally.Reading, q greentally.ReadingQuery) ([]greentally.Reading, error) {
+	missing := absence{s.device.Key(), q.With}
+	if len(found) == tally.Context || s.worker.absent[missing] {
+		return found, nil
+	}
+	for limit := tally.Context; ; limit *= 4 {
+		q.Limit = limit
+		more, err := s.query(q)
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 && len(found) == 0 && !s.has[q.With] {
+			return found, s.noteAbsence(missing)
+		}
+		all := slices.Clone(found)
+		for i := range more {
+			if len(all) < tally.Context && accepted(&more[i], q.With) {
+				all = append(all, more[i])
+			}
+		}
+		if len(all) == tally.Context || len(more) < limit {
+			return all, nil
+		}
+	}
+}
+
+// noteAbsence remembers that the device never had the quantity, if that is so.
+func (s *series) noteAbsence(missing absence) error {
+	any, err := s.query(greentally.ReadingQuery{With: missing.quantity, Limit: 1})
+	if err == nil && len(any) == 0 {
+		s.worker.absent[missing] = true
+	}
+	return err
+}
+
+func accepted(r *greentally.Reading, quantity string) bool {
+	if r.Quality < greentally.Accepted {
+		return false
+	}
+	_, has := r.Value(quantity)
+	return has
+}

@@ -1,0 +1,190 @@
+package rules_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"greentally"
+	"greentally/rules"
+	"greentally/rules/indicators"
+	"greentally/rules/tally"
+	"greentally/store/memory"
+)
+
+var (
+	kind = &greentally.Kind{Name: "bin", Quantities: []greentally.Quantity{
+		{Name: "energy_kwh", Nature: greentally.Register}, {Name: "mass_kg", Nature: greentally.Mass},
+		{Name: "fill_ratio", Nature: greentally.Gauge}, {Name: "never_there", Nature: greentally.Register},
+	}}
+	device    = &greentally.Device{Community: "c", ID: "d", Kind: "bin", Stream: greentally.Food, Interval: greentally.Duration(10 * time.Minute), ScaleResolutionKg: 0.1}
+	community = &greentally.Community{ID: "c", TimeZone: "Asia/Shanghai", Households: 10, Devices: []*greentally.Device{device}}
+	october   = greentally.Month{Year: 2026, Month: time.October}
+)
+
+// registry knows one community with one device.
+type registry struct{ loc *time.Location }
+
+func (r registry) Community(id string) (*greentally.Community, *time.Location, bool) {
+	return community, r.loc, id == "c"
+}
+
+func (r registry) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
+	return device, kind, key == device.Key()
+}
+
+const indicator = `indicator: collected
+title: {zh: 清运量, en: Collected}
+unit: kg
+source: a test
+inputs: {a: {kind: bin, value: mass_kg.collected}}
+numerator: a
+denominator: "1"
+tests:
+  - name: none
+    want: {verdict: insufficient_data}
+`
+
+func newWorker(t interface{ Fatal(...any) }, store rules.Store) (*rules.Worker, *time.Location) {
+	loc, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := indicators.Load(func(name string) (*greentally.Kind, bool) { return kind, name == "bin" },
+		fstest.MapFS{"collected.yaml": {Data: []byte(indicator)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rules.Worker{
+		Store: store, Registry: func() rules.Registry { return registry{loc} }, Indicators: set, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC) },
+	}, loc
+}
+
+// TestLawOrderDoesNotMatter checks that readings that arrive in any order, in any
+// pieces, with repetitions, end in the device-days that one look at all of them gives.
+func TestLawOrderDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		store := &memory.Store{}
+		worker, loc := newWorker(t, store)
+		var all []greentally.Reading
+		energy, mass := 0.0, 0.0
+		start := october.First().Add(4).Start(loc)
+		end := start.Add(6 * 24 * time.Hour)
+		for now := start; now.Before(end); now = now.Add(time.Duration(rapid.Int64Range(int64(time.Minute), int64(20*time.Hour)).Draw(t, "step"))) {
+			energy += rapid.Float64Range(0, 3).Draw(t, "rise")
+			mass += rapid.Float64Range(0, 5).Draw(t, "drop")
+			if rapid.IntRange(0, 9).Draw(t, "event") == 0 {
+				energy, mass = 0, 0
+			}
+			r := greentally.Reading{DeviceKey: device.Key(), Kind: "bin", Stream: device.Stream, Time: now, Quality: greentally.Accepted,
+				Values: []greentally.Value{{Quantity: "fill_ratio", Number: mass / 100}}}
+			if rapid.Bool().Draw(t, "has energy") {
+				r.Values = append(r.Values, greentally.Value{Quantity: "energy_kwh", Number: energy})
+			}
+			if rapid.Bool().Draw(t, "has mass") {
+				r.Values = append(r.Values, greentally.Value{Quantity: "mass_kg", Number: mass})
+			}
+			greentally.SortValues(r.Values)
+			all = append(all, r)
+		}
+		arriving := append(rapid.SliceOfN(rapid.SampledFrom(all), 0, 5).Draw(t, "repeated"), all...)
+		arriving = rapid.Permutation(arriving).Draw(t, "order")
+		for len(arriving) > 0 {
+			piece := arriving[:rapid.IntRange(1, len(arriving)).Draw(t, "piece")]
+			arriving = arriving[len(piece):]
+			if err := store.WriteReadings(context.Background(), piece); err != nil {
+				t.Fatal(err)
+			}
+			var touches []rules.Touch
+			for _, r := range piece {
+				touches = append(touches, rules.Touch{DeviceKey: r.DeviceKey, From: r.Time, To: r.Time})
+			}
+			if err := worker.Apply(context.Background(), touches); err != nil {
+				t.Fatal(err)
+			}
+		}
+		days, err := store.DeviceDays(context.Background(), greentally.DeviceDayQuery{Community: "c", From: october.First(), To: october.Last()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[greentally.Date]bool{}
+		for _, got := range days {
+			seen[got.Date] = true
+			want := tally.Day(kind, device, got.Date, loc, all)
+			g, err := json.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := json.Marshal(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(g) != string(w) {
+				t.Fatalf("%s is\n%s\nwant\n%s", got.Date, g, w)
+			}
+		}
+		first, last := greentally.DateOf(all[0].Time, loc), greentally.DateOf(all[len(all)-1].Time, loc)
+		for date := first; !last.Before(date); date = date.Add(1) {
+			if !seen[date] {
+				t.Fatalf("%s was not tallied", date)
+			}
+		}
+	})
+}
+
+func TestApplyComputesTheMonthsIndicators(t *testing.T) {
+	store := &memory.Store{}
+	worker, loc := newWorker(t, store)
+	var touches []rules.Touch
+	for i := range 31 * 144 {
+		at := october.First().Start(loc).Add(time.Duration(i) * 10 * time.Minute)
+		r := greentally.Reading{DeviceKey: device.Key(), Kind: "bin", Time: at, Quality: greentally.Accepted,
+			Values: []greentally.Value{{Quantity: "mass_kg", Number: float64(i % 144)}}}
+		if err := store.WriteReadings(t.Context(), []greentally.Reading{r}); err != nil {
+			t.Fatal(err)
+		}
+		touches = append(touches, rules.Touch{DeviceKey: r.DeviceKey, From: at, To: at})
+	}
+	tallied := 0
+	worker.Tallied = func(days int, _ time.Duration) { tallied += days }
+	if err := worker.Apply(t.Context(), touches); err != nil {
+		t.Fatal(err)
+	}
+	if tallied < 31 || tallied > 33 {
+		t.Errorf("%d days were tallied, want each day of October once", tallied)
+	}
+	values, err := store.Indicators(t.Context(), "c", october)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(values) != 1 || values[0].Value == nil || *values[0].Value != 30*143 || values[0].Completeness != 1 {
+		t.Errorf("indicators %+v, want 30 emptyings of 143 kg", values)
+	}
+	// Half-way through the month only the days that are over count.
+	values, err = worker.Report(t.Context(), "c", october, october.First().Add(10).Start(loc).Add(5*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *values[0].Value != 9*143 {
+		t.Errorf("after ten days %v, want 9 emptyings", *values[0].Value)
+	}
+	if _, err := worker.Report(t.Context(), "nowhere", october, time.Now()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a community that is not there: %v", err)
+	}
+}
+
+func TestApplyOutlivesADeviceThatIsGone(t *testing.T) {
+	worker, _ := newWorker(t, &memory.Store{})
+	gone := rules.Touch{DeviceKey: greentally.DeviceKey{Community: "c", Device: "gone"}}
+	if err := worker.Apply(t.Context(), []rules.Touch{gone}); err != nil {
+		t.Error(err)
+	}
+}
