@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -254,7 +255,7 @@ func (d *decoding) json(payload []byte, read func(*jsontext.Decoder) error) {
 	if err == nil {
 		if _, end := d.scratch.json.ReadToken(); end == nil {
 			d.fail("something follows the JSON value")
-		} else if syntax := new(jsontext.SyntacticError); errors.As(end, &syntax) {
+		} else if !errors.Is(end, io.EOF) {
 			err = end
 		}
 	}
@@ -349,7 +350,7 @@ func (d *decoding) one(j *jsontext.Decoder, read func(*jsontext.Decoder) (time.T
 }
 
 // object reads an object and calls member for the value of each name. The name is
-// valid until member reads; member reads exactly one value.
+// valid until member peeks or reads; member reads exactly one value.
 func (d *decoding) object(j *jsontext.Decoder, member func(name []byte) error) error {
 	if _, err := j.ReadToken(); err != nil {
 		return err
@@ -371,8 +372,12 @@ func (d *decoding) object(j *jsontext.Decoder, member func(name []byte) error) e
 	return err
 }
 
-// unquote returns what is in a JSON string. It is valid until the next call.
+// unquote returns what is in a JSON string. It is valid as long as raw is, and until
+// the next call.
 func (d *decoding) unquote(raw jsontext.Value) ([]byte, error) {
+	if bytes.IndexByte(raw, '\\') < 0 && len(raw) >= 2 {
+		return raw[1 : len(raw)-1], nil
+	}
 	var err error
 	d.scratch.name, err = jsontext.AppendUnquote(d.scratch.name[:0], []byte(raw))
 	return d.scratch.name, err
@@ -416,18 +421,16 @@ func shorten(s string) string {
 // native reads an object of the native profile: time, and quantities by name.
 func (d *decoding) native(j *jsontext.Decoder) (at time.Time, timed bool, err error) {
 	err = d.object(j, func(name []byte) error {
-		kind := j.PeekKind()
-		switch q := d.route.kind.byName[string(name)]; {
-		case string(name) == "time":
-			var ok bool
-			var err error
-			if at, ok, err = d.nativeTime(j); ok {
-				timed = true
-			}
+		q := d.route.kind.byName[string(name)]
+		if q == nil && string(name) == "time" {
+			at, timed, err = d.nativeTime(j)
 			return err
-		case q == nil:
+		}
+		if q == nil {
 			d.reject(greentally.BadPayload, "unknown key %s; kind %s has %s, and time", shorten(string(name)), d.route.kind.Name, d.route.kind.names)
 			return j.SkipValue()
+		}
+		switch kind := j.PeekKind(); {
 		case kind == 'n':
 			return j.SkipValue()
 		case q.Nature != greentally.State && kind == '0':

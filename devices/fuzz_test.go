@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"greentally"
@@ -141,38 +140,6 @@ func FuzzTopic(f *testing.F) {
 		}
 		if _, known := r.Device(key); ok && known {
 			t.Fatalf("discovers %s, which is known", key)
-		}
-	})
-}
-
-func FuzzCommunity(f *testing.F) {
-	f.Add([]byte(jiayuan))
-	f.Add([]byte("community: a\nname: {en: A}\nhouseholds: 1\nsites: [&s {id: a, type: gate, in: a}, *s]\ndevices: [null, {}]\n"))
-	f.Add([]byte("community: a\nname: {en: A}\nhouseholds: 1\nsites:\n- {id: a, type: gate}\ndevices:\n- {id: b, kind: lighting_meter, site: a, baseline: {option: B, days: .inf}}\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := devices.Load(devices.Options{Communities: devices.Folder{
-			Name: "x", FS: fstest.MapFS{"a.yaml": &fstest.MapFile{Data: data}},
-		}})
-		if err != nil {
-			for line := range strings.SplitSeq(err.Error(), "\n") {
-				if strings.HasPrefix(line, "x/a.yaml:") {
-					return
-				}
-			}
-			t.Fatalf("an error without a place: %v", err)
-		}
-		for _, c := range r.Communities() {
-			if _, ok := r.Location(c.ID); !ok || c.Households <= 0 {
-				t.Fatalf("community %+v", c)
-			}
-			for _, d := range c.Devices {
-				if _, ok := r.Kind(d.Kind); !ok || d.Interval <= 0 || d.Profile == "" {
-					t.Fatalf("device %+v", d)
-				}
-				if found, ok := r.Device(d.Key()); !ok || found != d {
-					t.Fatalf("device %s is not found", d.Key())
-				}
-			}
 		}
 	})
 }

@@ -69,7 +69,7 @@ func (d *decoding) fields(j *jsontext.Decoder, declared *field, present []bool) 
 	found := make(map[string]any, len(declared.inner))
 	err := d.object(j, func(name []byte) error {
 		f := declared.inner[string(name)]
-		kind := j.PeekKind()
+		kind := j.PeekKind() // from here on the name is not valid
 		if f == nil || kind == 'n' {
 			return j.SkipValue()
 		}

@@ -179,7 +179,8 @@ func (d *decoding) senmlReading(all []senmlValue) {
 // senmlRecord reads a record. One that has a field that must be understood and is
 // not, or is of a later version, refuses the whole pack.
 func (d *decoding) senmlRecord(j *jsontext.Decoder, r *senmlRecord) error {
-	err := d.object(j, func(name []byte) error {
+	err := d.object(j, func(raw []byte) error {
+		name := string(raw)
 		kind := j.PeekKind()
 		number := func(into *float64, has *bool) error {
 			if kind != '0' {
@@ -209,7 +210,7 @@ func (d *decoding) senmlRecord(j *jsontext.Decoder, r *senmlRecord) error {
 			}
 			return err
 		}
-		switch string(name) {
+		switch name {
 		case "bn":
 			return text(&r.baseName, nil)
 		case "bu":
@@ -244,7 +245,7 @@ func (d *decoding) senmlRecord(j *jsontext.Decoder, r *senmlRecord) error {
 			return j.SkipValue()
 		}
 		if len(name) > 0 && name[len(name)-1] == '_' {
-			r.refused = fmt.Sprintf("field %s must be understood, and is not", shorten(string(name)))
+			r.refused = fmt.Sprintf("field %s must be understood, and is not", shorten(name))
 		}
 		return j.SkipValue()
 	})
