@@ -17,7 +17,7 @@ const (
 type Quantity struct {
 	Name   string `yaml:"name" json:"name" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
 	Nature Nature `yaml:"nature" json:"nature" jsonschema:"enum=gauge,enum=mass,enum=register,enum=state"`
-	Unit   string `yaml:"unit" json:"unit"` // a SenML unit (RFC 8428, RFC 8798); empty for a state
+	Unit   string `yaml:"unit,omitempty" json:"unit"` // a SenML unit (RFC 8428, RFC 8798); empty for a state
 	Title  Text   `yaml:"title" json:"title"`
 
 	// Min and Max bound what the quantity can be at all. A value outside is not a

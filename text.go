@@ -2,8 +2,8 @@ package greentally
 
 // Text is a label in the two languages that screens and exports speak.
 type Text struct {
-	ZH string `yaml:"zh" json:"zh"`
-	EN string `yaml:"en" json:"en"`
+	ZH string `yaml:"zh,omitempty" json:"zh"`
+	EN string `yaml:"en,omitempty" json:"en"`
 }
 
 // In returns the label in the language, "zh" or "en". Where that one is empty it

@@ -34,7 +34,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-func read(t *testing.T, file string) string {
+func readText(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -186,7 +186,7 @@ func TestAdoptLeavesTheRestOfTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(dir, "a.yaml")
-			if got := read(t, file); got != tt.after {
+			if got := readText(t, file); got != tt.after {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.after)
 			}
 			if d, ok := live.Current().Device(greentally.DeviceKey{Community: "jiayuan", Device: "bin-new"}); !ok || d.Name.ZH != "新桶: 厨余" {
@@ -224,7 +224,7 @@ func TestAdoptRefuses(t *testing.T) {
 			if err := live.Adopt(d); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want in it %s", err, tt.want)
 			}
-			if got := read(t, filepath.Join(dir, "a.yaml")); got != tt.before {
+			if got := readText(t, filepath.Join(dir, "a.yaml")); got != tt.before {
 				t.Errorf("the file changed:\n%s", got)
 			}
 			if err := live.Err(); err != nil {
@@ -240,7 +240,7 @@ func TestAdoptRefusesWhileTheFolderIsNotValid(t *testing.T) {
 	if err := live.Adopt(newBin()); err == nil || !strings.Contains(err.Error(), "b.yaml:1") {
 		t.Errorf("got %v, want the error of b.yaml", err)
 	}
-	if got := read(t, filepath.Join(dir, "a.yaml")); got != jiayuan {
+	if got := readText(t, filepath.Join(dir, "a.yaml")); got != jiayuan {
 		t.Errorf("the file changed:\n%s", got)
 	}
 }

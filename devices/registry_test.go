@@ -152,3 +152,12 @@ func TestSchemasKnowEveryKey(t *testing.T) {
 		}
 	}
 }
+
+// The community that the simulator plays is one that the registry takes.
+func TestTheSimulatorsCommunity(t *testing.T) {
+	r := load(t, devices.Options{Communities: folder(map[string]string{"community.yaml": readText(t, "../simulator/community.yaml")})})
+	all := r.Communities()
+	if len(all) != 1 || len(all[0].Devices) == 0 {
+		t.Errorf("%d communities, want one with devices", len(all))
+	}
+}
