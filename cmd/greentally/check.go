@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"greentally/devices"
+)
+
+func (p *program) checkCommand() *cobra.Command {
+	var kinds, profiles, indicatorsDir, communities string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the YAML files and run the tests inside them",
+		Long: `Reads the configuration, kinds, profiles, indicators and communities, and runs the tests
+inside them through the same code that runs in production. Reports everything that is
+wrong at once, with file and line. Exit status 1 if anything is.`,
+		Example: `  greentally check
+  greentally check --config greentally.yaml
+  greentally check --kinds my-kinds --profiles my-profiles`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := loadConfig(p.configFile, p.environment)
+			if err != nil {
+				return err
+			}
+			for _, override := range []struct{ flag, key *string }{{&kinds, &c.Kinds}, {&profiles, &c.Profiles}, {&indicatorsDir, &c.Indicators}, {&communities, &c.Communities}} {
+				if *override.flag != "" {
+					*override.key = *override.flag
+				}
+			}
+			options := c.registryOptions()
+			if _, err := os.Stat(c.Communities); err != nil && communities == "" {
+				options.Communities = devices.Folder{} // none yet
+			}
+			ran, err := devices.Check(options)
+			var all []error
+			if err != nil {
+				all = append(all, err)
+			}
+			if registry, err := devices.Load(options); err == nil {
+				set, err := openIndicators(c, registry)
+				if err != nil {
+					all = append(all, err)
+				} else {
+					more, err := set.Check()
+					ran += more
+					all = append(all, err)
+				}
+			}
+			if err := errors.Join(all...); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.out, "all valid, %d tests passed\n", ran)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&kinds, "kinds", "", "folder of further kinds of devices")
+	cmd.Flags().StringVar(&profiles, "profiles", "", "folder of further profiles")
+	cmd.Flags().StringVar(&indicatorsDir, "indicators", "", "folder of further indicators")
+	cmd.Flags().StringVar(&communities, "communities", "", "folder of the communities' files")
+	return cmd
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"greentally"
+	"greentally/simulator"
+)
+
+func (p *program) demoCommand() *cobra.Command {
+	var dir, language string
+	var length time.Duration
+	var days int
+	var seed uint64
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See it all at work: a simulated community, nothing to install or configure",
+		Long: `Runs everything in this one process, on loopback addresses only: an MQTT broker, the
+journal, SQLite, and a simulated community whose devices are real MQTT clients. They send
+35 days at full speed and then go on live. The rates of this month and the last are shown
+beside what the simulator knows to be true. Ctrl-C ends it.`,
+		Example: "  greentally demo\n  greentally demo --for 40s\n  greentally demo --dir my-demo   # keep the data",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			start := time.Now()
+			ctx := cmd.Context()
+			if length > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, length)
+				defer cancel()
+			}
+			if dir == "" {
+				temporary, err := os.MkdirTemp("", "greentally-demo-")
+				if err != nil {
+					return err
+				}
+				defer func() { _ = os.RemoveAll(temporary) }() // what is left in the temporary folder does no harm
+				dir = temporary
+			}
+			c := defaultConfig()
+			c.DataDir, c.Communities = dir, filepath.Join(dir, "communities")
+			c.Broker.Listen, c.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
+			c.Log.Level = "warn"
+			if err := os.MkdirAll(c.Communities, 0o755); err != nil {
+				return err
+			}
+			file := filepath.Join(c.Communities, "jiayuan.yaml")
+			if _, err := os.Stat(file); err != nil {
+				if err := os.WriteFile(file, simulator.DemoCommunity(), 0o644); err != nil {
+					return err
+				}
+			}
+			d := &demo{program: p, file: file, seed: seed, days: days, language: language, start: start, dir: dir}
+			ctx, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			played := make(chan error, 1)
+			up := false
+			err := serve(ctx, c, p.logger(c), nil, func(r running) {
+				up = true
+				go func() {
+					err := d.play(ctx, r)
+					if err != nil && ctx.Err() == nil {
+						cancel(err)
+					}
+					played <- err
+				}()
+			})
+			if up {
+				if playErr := <-played; playErr != nil && !errors.Is(playErr, context.Canceled) && !errors.Is(playErr, context.DeadlineExceeded) {
+					err = errors.Join(err, playErr)
+				}
+			}
+			if err == nil && !d.shown && length > 0 {
+				return fmt.Errorf("%v was too short to get to the table; give it longer with --for", length)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "data folder to use and keep (default: a temporary one)")
+	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long, such as 40s")
+	cmd.Flags().IntVar(&days, "days", 35, "days to send at full speed before going live")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "the same seed gives the same community")
+	cmd.Flags().StringVar(&language, "lang", "zh", "language of the tables: zh or en")
+	return cmd
+}
+
+// demo plays the simulated community.
+type demo struct {
+	*program
+	file, dir, language string
+	seed                uint64
+	days                int
+	start               time.Time
+	shown               bool // the tables are on the screen
+}
+
+func (d *demo) play(ctx context.Context, r running) error {
+	community, loc, err := loadCommunity(d.file, d.program)
+	if err != nil {
+		return err
+	}
+	today := greentally.DateOf(time.Now(), loc)
+	first := today.Add(-d.days).Start(loc)
+	now := time.Now()
+	bar := newBar(d.err, int(now.Sub(first)/time.Minute), fmt.Sprintf("%d devices send %d days", len(community.Devices), d.days))
+	sim, err := simulator.New(ctx, simulator.Options{
+		Community: community, Location: loc, Start: first, Seed: d.seed, Brokers: []string{r.mqttURL}, Batch: 36,
+		Progress: func(until time.Time, _ int) { _ = bar.Set(int(until.Sub(first) / time.Minute)) },
+		Log:      slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	defer sim.Close()
+	if err := sim.Run(ctx, now); err != nil {
+		return err
+	}
+	_ = bar.Finish()
+	truth := sim.Truth()
+	for _, audit := range truth.Audits {
+		if _, err := r.addRecord(ctx, audit); err != nil {
+			return err
+		}
+	}
+	if err := waitUntil(ctx, r.caughtUp); err != nil {
+		return err
+	}
+	sent := time.Since(d.start)
+	live := make(chan error, 1)
+	go func() { live <- sim.Live(ctx) }()
+
+	say := func(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+	say("\n%s · %d devices · %d readings in %s\n\n", community.Name.In(d.language), len(community.Devices), truth.Readings, sent.Round(100*time.Millisecond))
+	month := today.MonthOf()
+	previous := month.First().Add(-1).MonthOf()
+	for _, m := range []greentally.Month{month, previous} {
+		known, ok := truth.Months[m.String()]
+		if !ok {
+			continue
+		}
+		values, err := r.report(ctx, community.ID, m)
+		if err != nil {
+			return err
+		}
+		d.table(m, known, values)
+	}
+	say("MQTT      %s   (try: mosquitto_sub -p %s -t 'greentally/v1/#' -v)\n", r.mqttURL, r.mqttURL[len("tcp://127.0.0.1:"):])
+	say("API       %s/api/v1/communities/%s/indicators?month=%s\n", r.httpURL, community.ID, month)
+	say("Metrics   %s/metrics\n", r.httpURL)
+	say("Data      %s\n\nThe devices go on live. Ctrl-C ends the demo.\n", d.dir)
+	d.shown = true
+	return <-live
+}
+
+// table shows a month's rates beside the truth.
+func (d *demo) table(month greentally.Month, truth simulator.Month, values []greentally.IndicatorValue) {
+	words := reportWords[d.language]
+	if words == nil {
+		words = reportWords["zh"]
+	}
+	t := newTable(d.out)
+	t.SetTitle("%s (%d %s)", month, truth.Days, words["days"])
+	t.AppendHeader([]any{words["indicator"], words["measured"], words["truth"], words["difference"], words["completeness"], words["target"], words["verdict"]})
+	for _, v := range values {
+		known, has := truth.Rates[v.Indicator]
+		shown, difference := "–", "–"
+		if has {
+			shown = show(&known, v.Unit)
+		}
+		if has && v.Value != nil {
+			difference = fmt.Sprintf("%+.2f", 100*(*v.Value-known))
+			if v.Unit != "ratio" { // in percent of the truth
+				difference = fmt.Sprintf("%+.2f %%", 100*(*v.Value-known)/math.Max(math.Abs(known), 1e-9))
+			}
+		}
+		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit), shown, difference, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
+	}
+	t.Render()
+	fmt.Fprintln(d.out)
+}
+
+// waitUntil waits until the condition holds.
+func waitUntil(ctx context.Context, condition func(context.Context) (bool, error)) error {
+	for {
+		if ok, err := condition(ctx); err != nil || ok {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

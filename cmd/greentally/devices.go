@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"greentally"
+	"greentally/ingest"
+)
+
+func (p *program) devicesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "devices",
+		Short: "Devices of a community, and those that speak but are not known yet",
+	}
+	c := p.clientFlags(cmd)
+
+	var community string
+	list := &cobra.Command{
+		Use: "list", Short: "List a community's devices with their latest readings", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var all []struct {
+				greentally.Device
+				Latest *greentally.Reading `json:"latest"`
+			}
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/communities/"+url.PathEscape(community)+"/devices", nil, &all); err != nil {
+				return err
+			}
+			t := newTable(p.out)
+			t.AppendHeader([]any{"device", "kind", "site", "stream", "last reading", "values"})
+			for _, d := range all {
+				when, values := "never", ""
+				if d.Latest != nil {
+					when = d.Latest.Time.Local().Format("2006-01-02 15:04:05")
+					var parts []string
+					for _, v := range d.Latest.Values {
+						text := v.State
+						if text == "" {
+							text = number(&v.Number)
+						}
+						parts = append(parts, v.Quantity+"="+text)
+					}
+					values = strings.Join(parts, " ")
+				}
+				t.AppendRow([]any{d.ID, d.Kind, d.Site, d.Stream, when, values})
+			}
+			t.Render()
+			return nil
+		},
+	}
+	list.Flags().StringVar(&community, "community", "", "the community")
+	_ = list.MarkFlagRequired("community") // fails only for an unknown flag
+
+	discovered := &cobra.Command{
+		Use: "discovered", Short: "List devices that speak but are not in a community's file", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var all []ingest.Discovered
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
+				return err
+			}
+			if len(all) == 0 {
+				_, err := fmt.Fprintln(p.out, "no unknown devices have spoken")
+				return err
+			}
+			t := newTable(p.out)
+			t.AppendHeader([]any{"community", "device", "profile", "kind (a guess)", "first seen", "last seen", "latest payload"})
+			for _, d := range all {
+				t.AppendRow([]any{d.Community, d.Device, d.Profile, d.Kind, d.First.Local().Format(time.DateTime), d.Last.Local().Format(time.DateTime), shorten(d.Payload, 60)})
+			}
+			t.Render()
+			return nil
+		},
+	}
+
+	var d greentally.Device
+	var stream string
+	var interval time.Duration
+	adopt := &cobra.Command{
+		Use:   "adopt DEVICE",
+		Short: "Add a discovered device to its community's file",
+		Long: `Adds the device to the community's YAML file, which is otherwise left as it is, takes the
+file into force, and sends the device's dead letters through the journal again, so that
+what it said before is not lost. Profile and kind are taken from what was discovered
+unless they are given.`,
+		Example: "  greentally devices adopt bin-17 --community jiayuan --site e1-s1 --stream food",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d.ID, d.Stream, d.Interval = args[0], greentally.Stream(stream), greentally.Duration(interval)
+			var all []ingest.Discovered
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
+				return err
+			}
+			for _, found := range all {
+				if found.Device == d.ID && (found.Community == "" || found.Community == community) {
+					if d.Kind == "" {
+						d.Kind = found.Kind
+					}
+					if d.Profile == "" {
+						d.Profile = found.Profile
+					}
+				}
+			}
+			if d.Kind == "" {
+				return errors.New("the kind cannot be told from what the device says; give it with --kind")
+			}
+			var adopted greentally.Device
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/communities/"+url.PathEscape(community)+"/devices", d, &adopted); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(p.out, "adopted %s into %s as a %s\n", d.ID, community, d.Kind)
+			return err
+		},
+	}
+	adopt.Flags().StringVar(&community, "community", "", "the community")
+	adopt.Flags().StringVar(&d.Site, "site", "", "the site where it stands")
+	adopt.Flags().StringVar(&d.Kind, "kind", "", "its kind")
+	adopt.Flags().StringVar(&d.Profile, "profile", "", "its profile")
+	adopt.Flags().StringVar(&stream, "stream", "", "for a bin: recyclable, hazardous, food or residual")
+	adopt.Flags().Float64Var(&d.CapacityLitres, "capacity-litres", 0, "its capacity")
+	adopt.Flags().Float64Var(&d.MaxLoadKg, "max-load-kg", 0, "its greatest load")
+	adopt.Flags().Float64Var(&d.ScaleResolutionKg, "scale-resolution-kg", 0, "its scale's resolution")
+	adopt.Flags().DurationVar(&interval, "interval", 0, "how often it reports (default 10m)")
+	for _, name := range []string{"community", "site"} {
+		_ = adopt.MarkFlagRequired(name) // fails only for an unknown flag
+	}
+	cmd.AddCommand(list, discovered, adopt)
+	return cmd
+}

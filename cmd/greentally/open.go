@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"greentally"
+	"greentally/devices"
+	"greentally/ingest"
+	"greentally/internal/embeddednats"
+	"greentally/rules"
+	"greentally/rules/indicators"
+	"greentally/store/influx"
+	"greentally/store/sqlite"
+)
+
+// logger returns the program's logger.
+func (p *program) logger(c config) *slog.Logger {
+	level := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}[c.Log.Level]
+	options := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(p.err, options))
+	}
+	return slog.New(slog.NewTextHandler(p.err, options))
+}
+
+func (c config) sqliteFile() string { return filepath.Join(c.DataDir, "greentally.db") }
+
+// registryOptions says what the registry is made of.
+func (c config) registryOptions() devices.Options {
+	o := devices.Options{
+		Communities: devices.Dir(c.Communities),
+		Limits: devices.Limits{MaxPayload: int(c.Limits.MaxPayload), MaxFuture: time.Duration(c.Limits.MaxFuture),
+			MaxPast: time.Duration(c.Limits.MaxPast)},
+	}
+	if c.Kinds != "" {
+		o.Kinds = append(o.Kinds, devices.Dir(c.Kinds))
+	}
+	if c.Profiles != "" {
+		o.Profiles = append(o.Profiles, devices.Dir(c.Profiles))
+	}
+	return o
+}
+
+// openRegistry loads kinds, profiles and communities.
+func openRegistry(c config) (*devices.Live, error) {
+	if err := os.MkdirAll(c.Communities, 0o755); err != nil {
+		return nil, fmt.Errorf("folder of communities: %w", err)
+	}
+	registry, err := devices.OpenLive(c.registryOptions())
+	if err != nil {
+		return nil, fmt.Errorf("registry:\n%w", err)
+	}
+	return registry, nil
+}
+
+// ruleRegistry shows a registry as rules want it.
+type ruleRegistry struct{ *devices.Registry }
+
+func (r ruleRegistry) Community(id string) (*greentally.Community, *time.Location, bool) {
+	c, ok := r.Registry.Community(id)
+	loc, has := r.Location(id)
+	return c, loc, ok && has
+}
+
+func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
+	d, ok := r.Registry.Device(key)
+	if !ok {
+		return nil, nil, false
+	}
+	k, ok := r.Kind(d.Kind)
+	return d, k, ok
+}
+
+// openIndicators loads the indicators that are shipped, and the user's own.
+func openIndicators(c config, kinds *devices.Registry) (*indicators.Set, error) {
+	folders := []fs.FS{indicators.Shipped()}
+	if c.Indicators != "" {
+		folders = append(folders, os.DirFS(c.Indicators))
+	}
+	set, err := indicators.Load(kinds.Kind, folders...)
+	if err != nil {
+		return nil, fmt.Errorf("indicators:\n%w", err)
+	}
+	return set, nil
+}
+
+// newWorker makes the worker that tallies, and computes rates.
+func newWorker(store greentally.Store, registry *devices.Live, set *indicators.Set, log *slog.Logger) *rules.Worker {
+	return &rules.Worker{
+		Store: store, Registry: func() rules.Registry { return ruleRegistry{registry.Current()} },
+		Indicators: set, Now: time.Now, Log: log.With("part", "tally"),
+	}
+}
+
+// openStore opens InfluxDB if it is configured, else SQLite in the data folder. An
+// InfluxDB that does not answer yet is no error: the journal keeps everything meanwhile.
+func openStore(ctx context.Context, c config, log *slog.Logger) (greentally.Store, error) {
+	if c.InfluxDB.URL == "" {
+		return sqlite.Open(ctx, c.sqliteFile())
+	}
+	token, err := secret(c.InfluxDB.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("influxdb.token_file: %w", err)
+	}
+	tlsConfig, err := c.InfluxDB.TLS.config()
+	if err != nil {
+		return nil, fmt.Errorf("influxdb.tls: %w", err)
+	}
+	store, err := influx.Open(ctx, influx.Config{
+		URL: c.InfluxDB.URL, Org: c.InfluxDB.Org, Token: token, TLS: tlsConfig,
+		Bucket: c.InfluxDB.Bucket, DerivedBucket: c.InfluxDB.DerivedBucket, CreateBuckets: *c.InfluxDB.CreateBuckets,
+		Retention: time.Duration(c.InfluxDB.Retention), DerivedRetention: time.Duration(c.InfluxDB.DerivedRetention),
+	})
+	if errors.Is(err, influx.ErrUnreachable) && store != nil {
+		log.Warn("InfluxDB does not answer; readings wait in the journal until it does", "error", err)
+		go prepareLater(ctx, store, log)
+		return store, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// prepareLater makes the buckets when the server answers at last.
+func prepareLater(ctx context.Context, store *influx.Store, log *slog.Logger) {
+	for {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return
+		}
+		err := store.Prepare(ctx)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, influx.ErrUnreachable) {
+			log.Error("InfluxDB answers, but cannot be used", "error", err)
+		}
+	}
+}
+
+// openJetStream connects to the user's NATS cluster, or starts a server in the process.
+func openJetStream(c config, log *slog.Logger) (js jetstream.JetStream, closeIt func() error, err error) {
+	var conn *nats.Conn
+	if len(c.NATS.URLs) > 0 {
+		options := []nats.Option{nats.Name("greentally"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
+		if c.NATS.CredentialsFile != "" {
+			options = append(options, nats.UserCredentials(c.NATS.CredentialsFile))
+		}
+		if conn, err = nats.Connect(strings.Join(c.NATS.URLs, ","), options...); err != nil {
+			return nil, nil, fmt.Errorf("nats.urls: %w", err)
+		}
+		closeIt = func() error { conn.Close(); return nil }
+	} else {
+		server, err := embeddednats.Start(filepath.Join(c.DataDir, "journal"), log.With("part", "journal"))
+		if err != nil {
+			return nil, nil, err
+		}
+		conn, closeIt = server.Conn, func() error { server.Close(); return nil }
+	}
+	if js, err = jetstream.New(conn); err != nil {
+		return nil, nil, errors.Join(err, closeIt())
+	}
+	return js, closeIt, nil
+}
+
+// subscriberConfig describes the user's own broker.
+func (c config) subscriberConfig(filters []string) (ingest.SubscriberConfig, error) {
+	password, err := secret(c.MQTT.PasswordFile)
+	if err != nil {
+		return ingest.SubscriberConfig{}, fmt.Errorf("mqtt.password_file: %w", err)
+	}
+	tlsConfig, err := c.MQTT.TLS.config()
+	if err != nil {
+		return ingest.SubscriberConfig{}, fmt.Errorf("mqtt.tls: %w", err)
+	}
+	topics := c.MQTT.Topics
+	if len(topics) == 0 {
+		topics = filters
+	}
+	id := c.MQTT.ClientID
+	if id == "" {
+		if id, err = keptClientID(filepath.Join(c.DataDir, "mqtt-client-id")); err != nil {
+			return ingest.SubscriberConfig{}, fmt.Errorf("mqtt.client_id: %w", err)
+		}
+	}
+	return ingest.SubscriberConfig{URLs: c.MQTT.URLs, ClientID: id, Username: c.MQTT.Username, Password: password,
+		TLS: tlsConfig, Topics: slices.Clone(topics), Group: c.MQTT.Group}, nil
+}
+
+// keptClientID makes a client ID once, so that the broker keeps the session over
+// restarts.
+func keptClientID(file string) (string, error) {
+	if data, err := os.ReadFile(file); err == nil {
+		return strings.TrimSpace(string(data)), nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	id := "greentally-" + strings.ToLower(rand.Text()[:10])
+	return id, os.WriteFile(file, []byte(id+"\n"), 0o600)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"greentally"
+)
+
+func (p *program) reportCommand() *cobra.Command {
+	var community, monthText, format, language string
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "A community's rates of a month, with what they rest on",
+		Long: `Computes the rates of a month from the device-days and records in the store, with
+numerator, denominator, completeness, target and verdict. With too little evidence
+there is no verdict but "insufficient data".
+
+It reads the store itself, so it works with and without a running greentally.`,
+		Example: `  greentally report --community jiayuan --month 2026-10
+  greentally report --community jiayuan --month 2026-10 --format json | jq '.[].value'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			month, err := greentally.ParseMonth(monthText)
+			if err != nil {
+				return fmt.Errorf("--month: %w", err)
+			}
+			if !contains(format, "table", "csv", "json") {
+				return fmt.Errorf("--format %q is none of table, csv, json", format)
+			}
+			c, err := loadConfig(p.configFile, p.environment)
+			if err != nil {
+				return err
+			}
+			if c.InfluxDB.URL == "" {
+				if _, err := os.Stat(c.sqliteFile()); err != nil {
+					return fmt.Errorf("there is no store: %w; set data_dir, or start greentally run first", err)
+				}
+			}
+			ctx := cmd.Context()
+			registry, err := openRegistry(c)
+			if err != nil {
+				return err
+			}
+			log := p.logger(c)
+			set, err := openIndicators(c, registry.Current())
+			if err != nil {
+				return err
+			}
+			store, err := openStore(ctx, c, log)
+			if err != nil {
+				return err
+			}
+			values, err := newWorker(store, registry, set, log).Report(ctx, community, month, time.Now())
+			if err = errors.Join(err, store.Close()); err != nil {
+				return err
+			}
+			return writeReport(p.out, values, format, language)
+		},
+	}
+	cmd.Flags().StringVar(&community, "community", "", "the community")
+	cmd.Flags().StringVar(&monthText, "month", "", "the month, such as 2026-10")
+	cmd.Flags().StringVar(&format, "format", "table", "table, csv or json")
+	cmd.Flags().StringVar(&language, "lang", "zh", "language of the table: zh or en")
+	for _, name := range []string{"community", "month"} {
+		_ = cmd.MarkFlagRequired(name) // fails only for an unknown flag
+	}
+	return cmd
+}
+
+func writeReport(out io.Writer, values []greentally.IndicatorValue, format, language string) error {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(values)
+	case "csv":
+		w := csv.NewWriter(out)
+		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "target", "verdict", "reason"}}
+		for _, v := range values {
+			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, number(v.Value), number(v.Numerator), number(v.Denominator),
+				strconv.FormatFloat(v.Completeness, 'f', -1, 64), target(v), string(v.Verdict), v.Reason})
+		}
+		if err := w.WriteAll(rows); err != nil {
+			return err
+		}
+		return w.Error()
+	}
+	words := reportWords[language]
+	if words == nil {
+		words = reportWords["zh"]
+	}
+	t := newTable(out)
+	t.AppendHeader(table.Row{words["indicator"], words["value"], words["numerator"], words["denominator"], words["completeness"], words["target"], words["verdict"]})
+	for _, v := range values {
+		t.AppendRow(table.Row{v.Title.In(language), show(v.Value, v.Unit), number(v.Numerator), number(v.Denominator),
+			fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
+	}
+	t.Render()
+	for _, v := range values {
+		if v.Reason != "" {
+			if _, err := fmt.Fprintf(out, "%s: %s\n", v.Title.In(language), v.Reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var reportWords = map[string]map[string]string{
+	"zh": {
+		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
+		"measured": "实测", "truth": "真值", "difference": "差（百分点）", "days": "天",
+		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
+	},
+	"en": {
+		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
+		"measured": "measured", "truth": "truth", "difference": "difference (points)", "days": "days",
+		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
+	},
+}
+
+func newTable(out io.Writer) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(out)
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	return t
+}
+
+// number writes a number that may be missing.
+func number(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(*v, 'f', 3, 64), "0"), ".")
+}
+
+// show writes an indicator's value with its unit, ratios in percent.
+func show(v *float64, unit string) string {
+	switch {
+	case v == nil:
+		return "–"
+	case unit == "ratio":
+		return fmt.Sprintf("%.2f %%", 100*(*v))
+	}
+	return fmt.Sprintf("%.3f %s", *v, unit)
+}
+
+func target(v greentally.IndicatorValue) string {
+	switch {
+	case v.Target == nil:
+		return ""
+	case v.Target.AtLeast != nil:
+		return "≥ " + show(v.Target.AtLeast, v.Unit)
+	default:
+		return "≤ " + show(v.Target.AtMost, v.Unit)
+	}
+}

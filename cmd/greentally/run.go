@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Take readings, keep them, and compute rates",
+		Long: `Runs until it is asked to stop (Ctrl-C, SIGTERM). Your own MQTT broker and InfluxDB are
+named in the configuration file; what is left out runs in the process: an MQTT broker on
+127.0.0.1:1883, the journal, and SQLite in the data folder.
+
+Communities are YAML files in the folder "communities". They are read again when one
+changes, and on SIGHUP; files that do not validate leave the ones before in force.`,
+		Example: `  greentally run --config greentally.yaml
+  GREENTALLY_INFLUXDB_URL=http://127.0.0.1:8086 greentally run`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(p.configFile, p.environment)
+			if err != nil {
+				return err
+			}
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
+			return serve(cmd.Context(), c, p.logger(c), reload, func(running) {})
+		},
+	}
+}

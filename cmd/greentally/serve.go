@@ -1,0 +1,455 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"greentally"
+	"greentally/ingest"
+	"greentally/records"
+	"greentally/rules"
+	"greentally/web"
+)
+
+// running is what serve tells when all is up.
+type running struct {
+	mqttURL string // of the broker in the process; empty with one's own
+	httpURL string
+
+	// caughtUp reports whether everything in the journal is stored and tallied.
+	caughtUp func(context.Context) (bool, error)
+	// report computes a community's indicators of a month.
+	report func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
+	// addRecord keeps a record.
+	addRecord func(context.Context, greentally.Record) (greentally.Record, error)
+}
+
+// serve runs the whole program until ctx is done: from the sources through the journal
+// to the store, the rates and the API. It calls ready once when all is up. When reload
+// receives, it reads the communities again.
+//
+// It is one straight line on purpose: each part is made from those above it. Sources
+// stop first, then the journal takes what is on its way, then its followers stop, and
+// what is under them is closed last.
+func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Signal, ready func(running)) (err error) {
+	var closers []func() error
+	defer func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, closers[i]())
+		}
+	}()
+
+	// The data folder belongs to one process.
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	lock := flock.New(filepath.Join(c.DataDir, "lock"))
+	if locked, err := lock.TryLock(); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	} else if !locked {
+		return fmt.Errorf("data folder %s is in use by another greentally; stop that, or choose another data_dir", c.DataDir)
+	}
+	closers = append(closers, lock.Unlock)
+
+	// What there is to know beforehand: devices and indicators.
+	registry, err := openRegistry(c)
+	if err != nil {
+		return err
+	}
+	set, err := openIndicators(c, registry.Current())
+	if err != nil {
+		return err
+	}
+
+	// Where things are kept: the store, and JetStream with journal, queues and records.
+	store, err := openStore(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, store.Close)
+	js, closeJetStream, err := openJetStream(c, log)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, closeJetStream)
+
+	registerer := prometheus.NewRegistry()
+	registerer.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := ingest.NewMetrics(registerer)
+	own := newMetrics(registerer, func() bool { return registry.Err() == nil })
+
+	journal, err := ingest.OpenJournal(ctx, js, ingest.JournalConfig{
+		MaxBytes: int64(c.Journal.MaxBytes), Keep: time.Duration(c.Journal.Keep), Replicas: c.NATS.Replicas,
+	}, metrics, log.With("part", "journal"))
+	if err != nil {
+		return err
+	}
+	deadLetters, err := ingest.OpenDeadLetters(ctx, js, int64(c.Journal.DeadLetters), c.NATS.Replicas)
+	if err != nil {
+		return err
+	}
+	touches, err := ingest.OpenTouches(ctx, js, c.NATS.Replicas, log)
+	if err != nil {
+		return err
+	}
+	discoveries, err := ingest.OpenDiscoveries(ctx, js, c.NATS.Replicas, func(m greentally.Message) (ingest.Discovered, bool) {
+		key, profile, kind, ok := registry.Current().Discover(m)
+		return ingest.Discovered{DeviceKey: key, Profile: profile, Kind: kind}, ok
+	})
+	if err != nil {
+		return err
+	}
+	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, time.Now)
+	if err != nil {
+		return err
+	}
+	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
+		all, err := journal.Lags(ctx)
+		if err != nil {
+			return nil, err
+		}
+		more, err := touches.Lags(ctx)
+		for name, lag := range more {
+			all[name] = lag
+		}
+		return all, err
+	}
+	metrics.ObserveLag(lags)
+
+	// Who follows the journal, and who follows them.
+	writer := &ingest.Writer{Decode: registry.Decode, Store: store, DeadLetters: deadLetters, Touches: touches,
+		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer")}
+	watch := &ingest.Watch{Decode: registry.Decode}
+	metrics.ObserveLatest(watch.LatestByKind)
+	worker := newWorker(store, registry, set, log)
+	worker.Tallied, worker.Computed = own.tallied, own.computed
+	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
+	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+		r, err := recordLog.Add(ctx, r)
+		if err != nil {
+			return r, err
+		}
+		return r, store.WriteRecords(ctx, []greentally.Record{r})
+	}
+
+	followers, followCtx := errgroup.WithContext(context.WithoutCancel(ctx))
+	followCtx, stopFollowers := context.WithCancel(followCtx)
+	defer stopFollowers()
+	followers.Go(func() error { return journal.Follow(followCtx, "writer", writer.Write) })
+	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
+	followers.Go(func() error {
+		return touches.Follow(followCtx, "tally", func(ctx context.Context, all []ingest.Touch) error {
+			return applyTouches(ctx, worker, all, log)
+		})
+	})
+	followers.Go(func() error { return journal.Tidy(followCtx) })
+	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
+	followers.Go(func() error { return reloadOn(followCtx, reload, registry.Reload, log) })
+	followers.Go(func() error { return copyRecords(followCtx, recordLog, store, log) })
+	followers.Go(func() error { return rememberLatest(followCtx, watch, registry.Current().Communities(), store, log) })
+
+	// Where messages come from. When the sources stop, the journal still takes what is
+	// on its way, and the followers go on until then.
+	sources, sourceCtx := errgroup.WithContext(ctx)
+	sources.Go(func() error { // if a follower fails, all stop
+		select {
+		case <-followCtx.Done():
+			return errors.New("stopped, because a part failed")
+		case <-sourceCtx.Done():
+			return nil
+		}
+	})
+	up := running{
+		caughtUp: func(ctx context.Context) (bool, error) {
+			all, err := lags(ctx)
+			if err != nil || len(all) < 3 {
+				return false, err
+			}
+			for _, lag := range all {
+				if lag.Entries > 0 {
+					return false, nil
+				}
+			}
+			return true, nil
+		},
+		report: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+			return reporter.Report(ctx, community, month, time.Now())
+		},
+		addRecord: keep,
+	}
+	connected := func() bool { return true }
+	if len(c.MQTT.URLs) > 0 {
+		config, err := c.subscriberConfig(registry.Current().Filters())
+		if err != nil {
+			return err
+		}
+		subscriber := ingest.NewSubscriber(config, journal.Submit, metrics, log.With("part", "subscriber"))
+		connected = subscriber.Connected
+		sources.Go(func() error { return subscriber.Run(sourceCtx) })
+	} else {
+		users, err := c.Broker.users()
+		if err != nil {
+			return fmt.Errorf("broker.users_file: %w", err)
+		}
+		tlsConfig, err := c.Broker.TLS.config()
+		if err != nil {
+			return fmt.Errorf("broker.tls: %w", err)
+		}
+		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: tlsConfig, Users: users},
+			journal.Submit, metrics, log.With("part", "broker"))
+		if err != nil {
+			return err
+		}
+		up.mqttURL = "tcp://" + broker.Addr.String()
+		sources.Go(func() error {
+			<-sourceCtx.Done()
+			return broker.Close()
+		})
+	}
+
+	// The API.
+	token, err := secret(c.HTTP.TokenFile)
+	if err != nil {
+		return fmt.Errorf("http.token_file: %w", err)
+	}
+	server := &web.Server{
+		Token: token, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
+		Communities: func() []*greentally.Community { return registry.Current().Communities() },
+		Latest:      watch.Latest,
+		Indicators:  up.report,
+		DeviceDays:  store.DeviceDays,
+		Readings: func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) (all []greentally.Reading, err error) {
+			d, ok := registry.Current().Device(key)
+			if !ok {
+				return nil, fmt.Errorf("device %s: %w", key, fs.ErrNotExist)
+			}
+			for r, err := range store.Readings(ctx, greentally.ReadingQuery{DeviceKey: key, Kind: d.Kind, From: from, To: to, Limit: limit}) {
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, r)
+			}
+			return all, nil
+		},
+		Records: store.Records,
+		AddRecord: func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+			added, err := keep(ctx, r)
+			if errors.Is(err, records.ErrInvalid) {
+				err = fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+			}
+			return added, err
+		},
+		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
+			letters := []ingest.DeadLetter{}
+			err := deadLetters.List(ctx, after, func(l ingest.DeadLetter) bool {
+				letters = append(letters, l)
+				return len(letters) < limit
+			})
+			return letters, err
+		},
+		ReplayDeadLetter: func(ctx context.Context, id uint64) error {
+			return notFound(deadLetters.Replay(ctx, []uint64{id}, journal.Append))
+		},
+		DeleteDeadLetter: func(ctx context.Context, id uint64) error { return notFound(deadLetters.Delete(ctx, id)) },
+		Discovered: func(ctx context.Context) (any, error) {
+			found, err := discoveries.List(ctx)
+			if found == nil {
+				found = []ingest.Discovered{}
+			}
+			return found, err
+		},
+		Adopt: func(ctx context.Context, d greentally.Device) error {
+			if err := registry.Adopt(d); err != nil {
+				return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+			}
+			return replayAdopted(ctx, d, registry, discoveries, deadLetters, journal)
+		},
+		Status: func(ctx context.Context) (any, error) {
+			all, err := lags(ctx)
+			if err != nil {
+				return nil, err
+			}
+			letters, err := deadLetters.Count(ctx)
+			status := map[string]any{"version": version(), "connected": connected(), "followers": all, "dead_letters": letters}
+			if registryErr := registry.Err(); registryErr != nil {
+				status["registry_error"] = registryErr.Error()
+			}
+			return status, err
+		},
+		Ready: func(context.Context) error {
+			if !connected() {
+				return errors.New("not connected to the MQTT broker")
+			}
+			return nil
+		},
+	}
+	listener, err := net.Listen("tcp", c.HTTP.Listen)
+	if err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	scheme := "http://"
+	if tlsConfig, err := c.HTTP.TLS.config(); err != nil {
+		return errors.Join(fmt.Errorf("http.tls: %w", err), listener.Close())
+	} else if tlsConfig != nil {
+		listener, scheme = tls.NewListener(listener, tlsConfig), "https://"
+	}
+	up.httpURL = scheme + listener.Addr().String()
+	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	sources.Go(func() error {
+		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	sources.Go(func() error {
+		<-sourceCtx.Done()
+		shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := httpServer.Shutdown(shutdown); err != nil {
+			return httpServer.Close()
+		}
+		return nil
+	})
+
+	log.Info("greentally is up", "http", up.httpURL, "mqtt", up.mqttURL, "communities", len(registry.Current().Communities()), "version", version())
+	ready(up)
+
+	err = sources.Wait()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = errors.Join(err, journal.Close(drain))
+	stopFollowers()
+	return errors.Join(err, followers.Wait())
+}
+
+// applyTouches tallies what was touched, tries until it works, and then rests for as
+// long as ten times the work took, at most a while, so that much comes together.
+func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch, log *slog.Logger) error {
+	touches := make([]rules.Touch, len(all))
+	for i, t := range all {
+		touches[i] = rules.Touch{DeviceKey: t.DeviceKey, From: t.From, To: t.To}
+	}
+	start := time.Now()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := worker.Apply(ctx, touches)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Warn("device-days could not be tallied; trying until it works", "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	select {
+	case <-time.After(min(10*time.Since(start), 2*time.Second)):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// reloadOn reads the registry again on each signal.
+func reloadOn(ctx context.Context, signals <-chan os.Signal, reload func() error, log *slog.Logger) error {
+	for {
+		select {
+		case <-signals:
+			if err := reload(); err != nil {
+				log.Error("the registry's files are not valid; the ones read before stay in force", "error", err)
+			} else {
+				log.Info("registry read, as asked")
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// copyRecords gives the store its copy of the records.
+func copyRecords(ctx context.Context, from *records.Log, to greentally.RecordStore, log *slog.Logger) error {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := from.All(ctx, func(r greentally.Record) error { return to.WriteRecords(ctx, []greentally.Record{r}) })
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		log.Warn("records were not copied to the store; trying until it works", "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// rememberLatest tells the watch the latest readings in the store, for devices that
+// have not spoken since the start.
+func rememberLatest(ctx context.Context, watch *ingest.Watch, communities []*greentally.Community, store greentally.ReadingStore, log *slog.Logger) error {
+	for _, c := range communities {
+		for _, d := range c.Devices {
+			for r, err := range store.Readings(ctx, greentally.ReadingQuery{DeviceKey: d.Key(), Kind: d.Kind, Descending: true, Limit: 1}) {
+				if err != nil {
+					if ctx.Err() == nil {
+						log.Warn("latest readings were not read from the store; they show when the devices speak", "error", err)
+					}
+					return nil
+				}
+				watch.Set(r)
+			}
+		}
+	}
+	return nil
+}
+
+// replayAdopted sends the dead letters of an adopted device through the journal again.
+func replayAdopted(ctx context.Context, d greentally.Device, registry interface {
+	Decode(greentally.Message) ([]greentally.Reading, error)
+}, discoveries *ingest.Discoveries, deadLetters *ingest.DeadLetters, journal *ingest.Journal) error {
+	var ids []uint64
+	err := deadLetters.List(ctx, 0, func(l ingest.DeadLetter) bool {
+		if l.Reason == greentally.UnknownDevice {
+			readings, _ := registry.Decode(greentally.Message{Topic: l.Topic, Payload: l.Payload, Received: l.Received})
+			if len(readings) > 0 && readings[0].DeviceKey == d.Key() {
+				ids = append(ids, l.ID)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if err := deadLetters.Replay(ctx, ids, journal.Append); err != nil {
+		return err
+	}
+	for _, key := range []greentally.DeviceKey{d.Key(), {Device: d.Address}} {
+		if err := discoveries.Forget(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notFound makes the API answer 404 for a dead letter that is not there.
+func notFound(err error) error {
+	if errors.Is(err, ingest.ErrNoDeadLetter) {
+		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	return err
+}
