@@ -104,7 +104,19 @@ func newModel(community *greentally.Community, location *time.Location, start ti
 		}
 		m.devices = append(m.devices, one)
 	}
-	return m, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	// Begin in the middle of life: the day before happens, but nobody keeps account.
+	account := m.truth
+	m.truth = &Truth{Days: map[string]*Day{}}
+	for _, d := range m.devices {
+		d.now = start.Add(-24 * time.Hour)
+		m.advance(d, start)
+		d.midnight = time.Time{}
+	}
+	m.truth = account
+	return m, nil
 }
 
 // readings advances the device to until, and calls yield for each reading before it.

@@ -70,6 +70,7 @@ func TestSameSeedSameCommunity(t *testing.T) {
 }
 
 func TestMassIsConserved(t *testing.T) {
+	before, _, _ := simulate(t, DemoCommunity(), 1, 0)
 	m, _, _ := simulate(t, DemoCommunity(), 1, 10)
 	for _, stream := range greentally.Streams() {
 		var deposited, collected, left float64
@@ -77,13 +78,13 @@ func TestMassIsConserved(t *testing.T) {
 			deposited += d.DepositedKg[stream]
 			collected += d.CollectedKg[stream]
 		}
-		for _, d := range m.devices {
+		for i, d := range m.devices {
 			if b, ok := d.world.(*bin); ok && b.Stream == stream {
-				left += b.kg
+				left += b.kg - before.devices[i].world.(*bin).kg
 			}
 		}
 		if diff := deposited - collected - left; diff > 1e-6 || diff < -1e-6 {
-			t.Errorf("%s: %v deposited, %v collected, %v left", stream, deposited, collected, left)
+			t.Errorf("%s: %v deposited, %v collected, %v more left", stream, deposited, collected, left)
 		}
 		if deposited == 0 {
 			t.Errorf("%s: nothing was deposited", stream)

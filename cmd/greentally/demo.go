@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"greentally"
@@ -60,24 +62,23 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 				}
 			}
 			d := &demo{program: p, file: file, seed: seed, days: days, language: language, start: start, dir: dir}
-			ctx, cancel := context.WithCancelCause(ctx)
-			defer cancel(nil)
+			// The devices stop first, and what they sent is taken; then all else stops.
+			serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+			defer stop()
+			playing, stopPlaying := context.WithCancel(ctx)
+			defer stopPlaying()
 			played := make(chan error, 1)
-			up := false
-			err := serve(ctx, c, p.logger(c), nil, func(r running) {
-				up = true
+			played <- nil // if it never comes up
+			err := serve(serving, c, p.logger(c), nil, func(r running) {
+				<-played
 				go func() {
-					err := d.play(ctx, r)
-					if err != nil && ctx.Err() == nil {
-						cancel(err)
-					}
-					played <- err
+					defer stop()
+					played <- d.play(playing, r)
 				}()
 			})
-			if up {
-				if playErr := <-played; playErr != nil && !errors.Is(playErr, context.Canceled) && !errors.Is(playErr, context.DeadlineExceeded) {
-					err = errors.Join(err, playErr)
-				}
+			stopPlaying()
+			if playErr := <-played; playErr != nil && ctx.Err() == nil {
+				err = errors.Join(err, playErr)
 			}
 			if err == nil && !d.shown && length > 0 {
 				return fmt.Errorf("%v was too short to get to the table; give it longer with --for", length)
@@ -169,6 +170,11 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 	}
 	t := newTable(d.out)
 	t.SetTitle("%s (%d %s)", month, truth.Days, words["days"])
+	var right []table.ColumnConfig
+	for n := 2; n <= 6; n++ {
+		right = append(right, table.ColumnConfig{Number: n, Align: text.AlignRight})
+	}
+	t.SetColumnConfigs(right)
 	t.AppendHeader([]any{words["indicator"], words["measured"], words["truth"], words["difference"], words["completeness"], words["target"], words["verdict"]})
 	for _, v := range values {
 		known, has := truth.Rates[v.Indicator]
@@ -185,6 +191,12 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit), shown, difference, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
 	}
 	t.Render()
+	for _, v := range values {
+		if v.Verdict == greentally.InsufficientData && v.Value != nil {
+			fmt.Fprintf(d.out, words["why"]+"\n", truth.Days, 100*v.Completeness, 100*v.Floor)
+			break
+		}
+	}
 	fmt.Fprintln(d.out)
 }
 

@@ -122,11 +122,13 @@ var reportWords = map[string]map[string]string{
 	"zh": {
 		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
 		"measured": "实测", "truth": "真值", "difference": "差（百分点）", "days": "天",
+		"why": "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
 		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
 	},
 	"en": {
 		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
 		"measured": "measured", "truth": "truth", "difference": "difference (points)", "days": "days",
+		"why": "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
 		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
 	},
 }
