@@ -125,7 +125,7 @@ func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLet
 	if err != nil {
 		return fmt.Errorf("list dead letters: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(100))
 	if err != nil {
 		return fmt.Errorf("list dead letters: %w", err)
 	}

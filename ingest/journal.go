@@ -73,7 +73,7 @@ func OpenJournal(ctx context.Context, js jetstream.JetStream, config JournalConf
 		Discard:     jetstream.DiscardNew,
 		Replicas:    max(1, config.Replicas),
 		Duplicates:  time.Minute,
-	}, log)
+	}, 64, log) // entries of up to a megabyte
 	if err != nil {
 		return nil, err
 	}

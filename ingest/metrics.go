@@ -113,7 +113,7 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for follower, lag := range all {
 		ch <- prometheus.MustNewConstMetric(lagEntries, prometheus.GaugeValue, float64(lag.Entries), follower)
-		ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, lag.Age.Seconds(), follower)
+		ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, time.Duration(lag.Age).Seconds(), follower)
 	}
 }
 

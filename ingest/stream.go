@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"greentally"
 )
 
 // stream is a JetStream stream of entries that followers read in order, each from
@@ -22,6 +24,7 @@ import (
 type stream struct {
 	js     jetstream.JetStream
 	name   string
+	ahead  int // how many entries are read ahead of a follower
 	places jetstream.KeyValue
 	log    *slog.Logger
 
@@ -36,7 +39,7 @@ type place struct {
 }
 
 // openStream creates the stream if it is not there, or brings it up to config.
-func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig, log *slog.Logger) (*stream, error) {
+func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig, ahead int, log *slog.Logger) (*stream, error) {
 	if _, err := js.CreateOrUpdateStream(ctx, config); err != nil {
 		return nil, fmt.Errorf("stream %s: %w", config.Name, err)
 	}
@@ -48,7 +51,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, config jetstream.St
 	if err != nil {
 		return nil, fmt.Errorf("places in stream %s: %w", config.Name, err)
 	}
-	return &stream{js: js, name: config.Name, places: places, log: log, current: map[string]place{}}, nil
+	return &stream{js: js, name: config.Name, ahead: ahead, places: places, log: log, current: map[string]place{}}, nil
 }
 
 // place returns how far the follower has come.
@@ -87,9 +90,6 @@ type entry[T any] struct {
 	value    T
 }
 
-// prefetch is how many entries are read ahead of a follower.
-const prefetch = 256
-
 // follow hands the entries after the follower's place to handle, in order, until
 // ctx is done (it then returns nil) or handle fails. It hands over as many at once
 // as are there, until their weight reaches most. When handle returns nil the place
@@ -118,13 +118,13 @@ func follow[T any](ctx context.Context, s *stream, follower string, parse func([
 	if err != nil {
 		return fmt.Errorf("follow %s as %s: %w", s.name, follower, err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(s.ahead))
 	if err != nil {
 		return fmt.Errorf("follow %s as %s: %w", s.name, follower, err)
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
-	ahead := make(chan jetstream.Msg, prefetch)
+	ahead := make(chan jetstream.Msg, s.ahead)
 	var pump sync.WaitGroup
 	pump.Go(func() {
 		defer close(ahead)
@@ -201,8 +201,8 @@ func follow[T any](ctx context.Context, s *stream, follower string, parse func([
 
 // Lag says how far a follower is behind.
 type Lag struct {
-	Entries uint64        // entries that it has not taken yet
-	Age     time.Duration // since the last entry it has taken was appended, if it is behind; else 0
+	Entries uint64              `json:"entries"` // entries that it has not taken yet
+	Age     greentally.Duration `json:"age"`     // since the last entry it has taken was appended, if it is behind; else 0
 }
 
 // lags returns the lag of each follower in this process.
@@ -220,7 +220,7 @@ func (s *stream) lags(ctx context.Context) (map[string]Lag, error) {
 		if state.LastSeq > at.sequence {
 			lag.Entries = state.LastSeq - max(at.sequence, state.FirstSeq-1)
 			if !at.appended.IsZero() {
-				lag.Age = time.Since(at.appended)
+				lag.Age = greentally.Duration(time.Since(at.appended))
 			}
 		}
 		lags[follower] = lag

@@ -37,7 +37,7 @@ func OpenTouches(ctx context.Context, js jetstream.JetStream, replicas int, log 
 		Subjects:    []string{touchSubject},
 		Storage:     jetstream.FileStorage,
 		Replicas:    max(1, replicas),
-	}, log)
+	}, 4096, log)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,10 @@ func (t *Touches) Put(ctx context.Context, touches []Touch) error {
 	return nil
 }
 
+// followTouches is how many touches a follower gets at once, at most (give or take an
+// entry). Many, because those of one device and time come together to one tally.
+const followTouches = 200_000
+
 // Follow hands touches to handle until ctx is done or handle fails. What was handled
 // is gone from the queue; what was not comes again.
 func (t *Touches) Follow(ctx context.Context, follower string, handle func(context.Context, []Touch) error) error {
@@ -76,7 +80,7 @@ func (t *Touches) Follow(ctx context.Context, follower string, handle func(conte
 		}
 		return touches, len(touches)
 	}
-	return follow(ctx, t.stream, follower, parse, followMessages, func(ctx context.Context, batch []entry[[]Touch]) error {
+	return follow(ctx, t.stream, follower, parse, followTouches, func(ctx context.Context, batch []entry[[]Touch]) error {
 		var touches []Touch
 		for _, e := range batch {
 			touches = append(touches, e.value...)

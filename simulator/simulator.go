@@ -13,6 +13,7 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"greentally"
 )
@@ -89,6 +90,7 @@ func (s *Simulator) connect(ctx context.Context, d *device) (paho.Client, error)
 		SetWill(status, "offline", 1, true).
 		SetAutoReconnect(true).SetMaxReconnectInterval(2 * time.Second).
 		SetConnectRetry(false).SetConnectTimeout(10 * time.Second).SetKeepAlive(60 * time.Second).
+		SetStore(copies{paho.NewMemoryStore()}).
 		SetOnConnectHandler(func(c paho.Client) { c.Publish(status, 1, true, "online") })
 	for _, url := range s.options.Brokers {
 		o.AddBroker(url)
@@ -101,6 +103,25 @@ func (s *Simulator) connect(ctx context.Context, d *device) (paho.Client, error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// copies is a store that keeps and hands out copies of publications. On a
+// reconnection the client marks what it finds in its store as sent before, while it
+// may be sending the very same publication.
+type copies struct{ paho.Store }
+
+// Put keeps a copy of the packet.
+func (c copies) Put(key string, packet packets.ControlPacket) { c.Store.Put(key, copied(packet)) }
+
+// Get returns a copy of the packet.
+func (c copies) Get(key string) packets.ControlPacket { return copied(c.Store.Get(key)) }
+
+func copied(packet packets.ControlPacket) packets.ControlPacket {
+	if p, ok := packet.(*packets.PublishPacket); ok {
+		again := *p
+		return &again
+	}
+	return packet
 }
 
 // Close says that the devices go offline, and disconnects them.

@@ -14,12 +14,13 @@ func noise(device *greentally.Device) greentally.Amount {
 }
 
 // massDay tallies a mass. The opening of a day is the last value before it, so that
-// a day opens with what the day before closed with.
+// a day opens with what the day before closed with. It reports false if the day has no
+// value of its own; what changed over such days counts when the next value comes.
 func massDay(day span, hours int, noise greentally.Amount, ps []point) (greentally.MassDay, []greentally.Fault, bool) {
 	ps, spikes := despike(day, noise, ps)
 	m := greentally.MassDay{ByHour: make([]greentally.MassHours, hours)}
-	known := false
-	var before point // the latest value
+	known, seen := false, false // whether there was a value at all, and in the day
+	var before point            // the latest value
 	falling := false // whether the step before was part of a removal
 	for _, p := range ps {
 		if !p.at.Before(day.to) {
@@ -31,6 +32,7 @@ func massDay(day span, hours int, noise greentally.Amount, ps []point) (greental
 			m.First, m.Last, m.Max = p.value, p.value, p.value
 			continue
 		}
+		seen = true
 		if !known {
 			before, known = p, true
 			m.First, m.Max = p.value, p.value
@@ -55,7 +57,7 @@ func massDay(day span, hours int, noise greentally.Amount, ps []point) (greental
 		m.Last = p.value
 		m.Max = max(m.Max, p.value)
 	}
-	return m, spikes, known
+	return m, spikes, seen
 }
 
 // despike leaves out values that stick out of both their neighbours while these

@@ -175,6 +175,17 @@ func TestMass(t *testing.T) {
 	}
 }
 
+func TestADayWithoutAWeighingHasNoMass(t *testing.T) {
+	rs := []greentally.Reading{at(-60, "mass_kg", 20), at(1440+60, "mass_kg", 5)} // none on 8 October
+	if m, has := tally.Day(kind, device(), october8, time.UTC, rs).Masses["mass_kg"]; has {
+		t.Errorf("the silent day has %+v", m)
+	}
+	next := tally.Day(kind, device(), october8.Add(1), time.UTC, rs).Masses["mass_kg"]
+	if next.First != amount(20) || next.Collected != amount(15) {
+		t.Errorf("the day after opens with %v and collects %v, want what changed meanwhile", next.First, next.Collected)
+	}
+}
+
 func TestGaugeAndState(t *testing.T) {
 	readings := []greentally.Reading{
 		at(-10, "fill_ratio", 0.5, "light", "on"),
