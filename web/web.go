@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"mime"
@@ -88,15 +89,19 @@ func (s *Server) Handler() http.Handler {
 	api.Handle("GET /metrics", s.Metrics)
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		_, _ = fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("/", s.identify(http.NewCrossOriginProtection().Handler(api)))
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusForbidden, errors.New("a page of another origin may not do this"))
+	}))
+	mux.Handle("/", s.identify(sameOrigin.Handler(api)))
 	return headers(mux)
 }
 
@@ -144,10 +149,17 @@ func headers(next http.Handler) http.Handler {
 
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, answer func(*http.Request) (any, error)) {
 	value, err := answer(r)
+	var data []byte
+	if err == nil {
+		data, err = json.Marshal(value)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
 		s.fail(w, r, http.StatusNotFound, err)
+		return
+	case errors.As(err, new(*http.MaxBytesError)):
+		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
 		return
 	case errors.Is(err, ErrBadRequest):
 		s.fail(w, r, http.StatusBadRequest, err)
@@ -160,7 +172,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, answer func(*http
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(value); err != nil {
+	if _, err := w.Write(append(data, '\n')); err != nil {
 		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
 	}
 }
@@ -191,7 +203,11 @@ type community struct {
 func (s *Server) communities() []community {
 	all := []community{}
 	for _, c := range s.Communities() {
-		all = append(all, community{c.ID, c.Name, c.TimeZone, c.Households, c.Population, c.Sites, len(c.Devices)})
+		sites := c.Sites
+		if sites == nil {
+			sites = []greentally.Site{}
+		}
+		all = append(all, community{c.ID, c.Name, c.TimeZone, c.Households, c.Population, sites, len(c.Devices)})
 	}
 	return all
 }
@@ -253,7 +269,11 @@ func (s *Server) indicators(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, badRequest("month: %w", err)
 	}
-	return s.Indicators(r.Context(), c.ID, month)
+	values, err := s.Indicators(r.Context(), c.ID, month)
+	if values == nil {
+		values = []greentally.IndicatorValue{}
+	}
+	return values, err
 }
 
 // dates reads the query parameters from and to.
@@ -317,12 +337,15 @@ func (s *Server) records(r *http.Request) (any, error) {
 	return records, err
 }
 
-// body decodes the request's body strictly.
+// body decodes the request's body, one JSON value, strictly.
 func body(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
 		return badRequest("body: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("body: there is more than one JSON value in it; send one at a time")
 	}
 	return nil
 }

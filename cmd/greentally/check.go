@@ -41,6 +41,7 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			if err != nil {
 				all = append(all, err)
 			}
+			options.Communities = devices.Folder{} // indicators need the kinds alone
 			if registry, err := devices.Load(options); err == nil {
 				set, err := openIndicators(c, registry)
 				if err != nil {

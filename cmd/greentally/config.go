@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -148,19 +150,51 @@ func loadConfig(name string, environment []string) (config, error) {
 		if err != nil {
 			return c, fmt.Errorf("configuration: %w", err)
 		}
-		if doc, err = strictyaml.Decode(name, data, &c); err != nil {
-			return c, fmt.Errorf("configuration:\n%w", err)
+		if len(bytes.TrimSpace(comment.ReplaceAll(data, nil))) > 0 { // else it sets nothing
+			if doc, err = strictyaml.Decode(name, data, &c); err != nil {
+				return c, fmt.Errorf("configuration:\n%w", err)
+			}
+		}
+		if c.InfluxDB.CreateBuckets == nil { // the key stands there without a value
+			c.InfluxDB.CreateBuckets = defaultConfig().InfluxDB.CreateBuckets
 		}
 		c.relativeTo(filepath.Dir(name))
 	}
-	err := env.ParseWithOptions(&c, env.Options{Prefix: "GREENTALLY_", Environment: env.ToMap(environment)})
-	if err != nil {
-		return c, fmt.Errorf("configuration from the environment: %w", err)
+	if err := c.override(env.ToMap(environment)); err != nil {
+		return c, fmt.Errorf("configuration from the environment:\n%w", err)
 	}
 	if err := c.check(doc); err != nil {
 		return c, fmt.Errorf("configuration:\n%w", err)
 	}
 	return c, nil
+}
+
+var comment = regexp.MustCompile(`(?m)^\s*#.*$`)
+
+// override sets what the environment has, one variable after another, so that errors
+// can name the variable.
+func (c *config) override(environment map[string]string) error {
+	const prefix = "GREENTALLY_"
+	known, err := env.GetFieldParamsWithOptions(c, env.Options{Prefix: prefix})
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, k := range known {
+		one := map[string]string{k.Key: environment[k.Key]}
+		if one[k.Key] == "" {
+			continue
+		}
+		err := env.ParseWithOptions(c, env.Options{Prefix: prefix, Environment: one})
+		var parsing env.ParseError
+		if errors.As(err, &parsing) {
+			err = parsing.Err // the rest of it names Go's fields
+		}
+		if err != nil {
+			all = append(all, fmt.Errorf("%s: %w", k.Key, err))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func (c *config) relativeTo(dir string) {
@@ -193,17 +227,28 @@ func (c *config) check(doc *strictyaml.Doc) error {
 	if !contains(c.Log.Format, "text", "json") {
 		add([]any{"log", "format"}, "log format %q is none of text, json", c.Log.Format)
 	}
-	for what, pair := range map[string]struct {
-		path      []any
-		cert, key string
-	}{
-		"mqtt":     {[]any{"mqtt", "tls"}, c.MQTT.TLS.CertFile, c.MQTT.TLS.KeyFile},
-		"influxdb": {[]any{"influxdb", "tls"}, c.InfluxDB.TLS.CertFile, c.InfluxDB.TLS.KeyFile},
-		"broker":   {[]any{"broker", "tls"}, c.Broker.TLS.CertFile, c.Broker.TLS.KeyFile},
-		"http":     {[]any{"http", "tls"}, c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile},
+	for _, pair := range []struct{ what, cert, key string }{
+		{"mqtt", c.MQTT.TLS.CertFile, c.MQTT.TLS.KeyFile},
+		{"influxdb", c.InfluxDB.TLS.CertFile, c.InfluxDB.TLS.KeyFile},
+		{"broker", c.Broker.TLS.CertFile, c.Broker.TLS.KeyFile},
+		{"http", c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile},
 	} {
 		if (pair.cert == "") != (pair.key == "") {
-			add(pair.path, "%s: cert_file and key_file go together", what)
+			add([]any{pair.what, "tls"}, "%s: cert_file and key_file go together", pair.what)
+		}
+	}
+	for _, length := range []struct {
+		part, key string
+		value     greentally.Duration
+	}{
+		{"influxdb", "retention", c.InfluxDB.Retention},
+		{"influxdb", "derived_retention", c.InfluxDB.DerivedRetention},
+		{"journal", "keep", c.Journal.Keep},
+		{"limits", "max_future", c.Limits.MaxFuture},
+		{"limits", "max_past", c.Limits.MaxPast},
+	} {
+		if length.value < 0 {
+			add([]any{length.part, length.key}, "%s: %s cannot be negative", length.part, length.key)
 		}
 	}
 	if len(c.MQTT.URLs) == 0 {

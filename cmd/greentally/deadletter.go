@@ -24,6 +24,7 @@ bad_payload, too_large, absurd_time, impossible_value or refused_by_store. Mend 
 cause (a profile, the registry, a limit), then replay: the message goes through the
 journal again with the time at which it was first received.`,
 	}
+	group(cmd)
 	c := p.clientFlags(cmd)
 
 	var reason string
@@ -31,9 +32,7 @@ journal again with the time at which it was first received.`,
 	list := &cobra.Command{
 		Use: "list", Short: "List them, oldest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t := table.NewWriter()
-			t.SetOutputMirror(p.out)
-			t.SetStyle(table.StyleLight)
+			t := newTable(p.out)
 			t.AppendHeader(table.Row{"ID", "received", "reason", "topic", "detail"})
 			shown, more := 0, false
 			err := eachDeadLetter(cmd.Context(), c, reason, func(l ingest.DeadLetter) error {
@@ -48,7 +47,7 @@ journal again with the time at which it was first received.`,
 			if err != nil {
 				return err
 			}
-			if shown == 0 {
+			if shown == 0 && !more {
 				_, err := fmt.Fprintln(p.out, "no dead letters")
 				return err
 			}

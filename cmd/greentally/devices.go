@@ -18,7 +18,11 @@ func (p *program) devicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "devices",
 		Short: "Devices of a community, and those that speak but are not known yet",
+		Long: `A device is known when it is in its community's YAML file. One that speaks and is not
+there shows as discovered, and its messages wait among the dead letters; adopt it, and
+they are taken.`,
 	}
+	group(cmd)
 	c := p.clientFlags(cmd)
 
 	var community string

@@ -81,3 +81,10 @@ Ask for a month's rates:
 	)
 	return root
 }
+
+// group makes a command that only holds others show its help, and refuse a word that
+// is none of them.
+func group(cmd *cobra.Command) {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}

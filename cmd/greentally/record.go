@@ -23,6 +23,7 @@ func (p *program) recordCommand() *cobra.Command {
 composition audits: which part of a stream's mass, in a sample, was recyclable.
 Records are only ever added; a correction names the record that it replaces.`,
 	}
+	group(cmd)
 	c := p.clientFlags(cmd)
 
 	add := &cobra.Command{
@@ -39,6 +40,18 @@ Records are only ever added; a correction names the record that it replaces.`,
 			records, err := parseRecords(data)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			for i, r := range records {
+				var missing string
+				switch {
+				case r.Community == "":
+					missing = "community"
+				case r.Date == (greentally.Date{}):
+					missing = "date"
+				default:
+					continue
+				}
+				return fmt.Errorf("%s: record %d of %d: %s is missing; nothing was added", args[0], i+1, len(records), missing)
 			}
 			for i, r := range records {
 				var added greentally.Record
@@ -62,9 +75,7 @@ Records are only ever added; a correction names the record that it replaces.`,
 			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &records); err != nil {
 				return err
 			}
-			t := table.NewWriter()
-			t.SetOutputMirror(p.out)
-			t.SetStyle(table.StyleLight)
+			t := newTable(p.out)
 			t.AppendHeader(table.Row{"ID", "date", "type", "stream", "values", "by", "why", "replaces"})
 			for _, r := range records {
 				values, err := json.Marshal(r.Values)
@@ -95,6 +106,9 @@ func parseRecords(data []byte) ([]greentally.Record, error) {
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '[' {
 		if err := decoder.Decode(&records); err != nil {
 			return nil, err
+		}
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			return nil, errors.New("there is more after the list; put all records into it")
 		}
 		return records, nil
 	}

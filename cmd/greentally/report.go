@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -39,6 +40,9 @@ It reads the store itself, so it works with and without a running greentally.`,
 			if !contains(format, "table", "csv", "json") {
 				return fmt.Errorf("--format %q is none of table, csv, json", format)
 			}
+			if !contains(language, "zh", "en") {
+				return fmt.Errorf("--lang %q is none of zh, en", language)
+			}
 			c, err := loadConfig(p.configFile, p.environment)
 			if err != nil {
 				return err
@@ -52,6 +56,13 @@ It reads the store itself, so it works with and without a running greentally.`,
 			registry, err := openRegistry(c)
 			if err != nil {
 				return err
+			}
+			if _, ok := registry.Current().Community(community); !ok {
+				var ids []string
+				for _, known := range registry.Current().Communities() {
+					ids = append(ids, known.ID)
+				}
+				return fmt.Errorf("there is no community %q in %s; there are %v", community, c.Communities, ids)
 			}
 			log := p.logger(c)
 			set, err := openIndicators(c, registry.Current())
@@ -89,8 +100,8 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 		w := csv.NewWriter(out)
 		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "target", "verdict", "reason"}}
 		for _, v := range values {
-			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, number(v.Value), number(v.Numerator), number(v.Denominator),
-				strconv.FormatFloat(v.Completeness, 'f', -1, 64), target(v), string(v.Verdict), v.Reason})
+			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, exact(v.Value), exact(v.Numerator), exact(v.Denominator),
+				exact(&v.Completeness), target(v), string(v.Verdict), v.Reason})
 		}
 		if err := w.WriteAll(rows); err != nil {
 			return err
@@ -122,18 +133,23 @@ var reportWords = map[string]map[string]string{
 	"zh": {
 		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
 		"measured": "实测", "truth": "真值", "difference": "差（百分点）", "days": "天",
-		"why": "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
+		"why":  "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
 		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
 	},
 	"en": {
 		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
 		"measured": "measured", "truth": "truth", "difference": "difference (points)", "days": "days",
-		"why": "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
+		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
 		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
 	},
 }
 
+// narrow makes tables count ≥, – and lines as one column wide, as terminals draw them,
+// also where LANG is Chinese.
+var narrow = sync.OnceFunc(func() { text.OverrideRuneWidthEastAsianWidth(false) })
+
 func newTable(out io.Writer) table.Writer {
+	narrow()
 	t := table.NewWriter()
 	t.SetOutputMirror(out)
 	t.SetStyle(table.StyleLight)
@@ -141,12 +157,20 @@ func newTable(out io.Writer) table.Writer {
 	return t
 }
 
-// number writes a number that may be missing.
+// number writes a number that may be missing, for people: with three places at most.
 func number(v *float64) string {
 	if v == nil {
 		return ""
 	}
 	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(*v, 'f', 3, 64), "0"), ".")
+}
+
+// exact writes a number that may be missing with all its digits.
+func exact(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'f', -1, 64)
 }
 
 // show writes an indicator's value with its unit, ratios in percent.

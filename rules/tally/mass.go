@@ -21,7 +21,7 @@ func massDay(day span, hours int, noise greentally.Amount, ps []point) (greental
 	m := greentally.MassDay{ByHour: make([]greentally.MassHours, hours)}
 	known, seen := false, false // whether there was a value at all, and in the day
 	var before point            // the latest value
-	falling := false // whether the step before was part of a removal
+	falling := false            // whether the step before was part of a removal
 	for _, p := range ps {
 		if !p.at.Before(day.to) {
 			break

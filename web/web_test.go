@@ -1,0 +1,698 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"greentally"
+	"greentally/web"
+)
+
+var (
+	noon = time.Date(2026, 10, 8, 4, 0, 0, 0, time.UTC)
+	bin  = &greentally.Device{Community: "jiayuan", ID: "bin-1", Kind: "sorting_bin", Profile: "native", Site: "e1", Stream: greentally.Food, Interval: greentally.Duration(10 * time.Minute)}
+	box  = &greentally.Device{Community: "jiayuan", ID: "box-1", Kind: "battery_box", Profile: "native", Site: "e1", Interval: greentally.Duration(10 * time.Minute)}
+)
+
+// backend is what is behind the server in these tests. It keeps what it was asked, and
+// fails with err if that is set.
+type backend struct {
+	err    error
+	asked  []string
+	record greentally.Record
+	device greentally.Device
+}
+
+func (b *backend) ask(format string, args ...any) error {
+	b.asked = append(b.asked, fmt.Sprintf(format, args...))
+	return b.err
+}
+
+func newServer() (*web.Server, *backend) {
+	b := &backend{}
+	return &web.Server{
+		Communities: func() []*greentally.Community {
+			return []*greentally.Community{{
+				ID: "jiayuan", Name: greentally.Text{ZH: "嘉苑", EN: "Jiayuan"}, TimeZone: "Asia/Shanghai", Households: 3100,
+				Sites: []greentally.Site{{ID: "e1", Type: "estate"}}, Devices: []*greentally.Device{bin, box},
+			}, {ID: "empty", Name: greentally.Text{EN: "Empty"}, TimeZone: "UTC", Households: 1}}
+		},
+		Latest: func(key greentally.DeviceKey) (greentally.Reading, bool) {
+			return greentally.Reading{
+				DeviceKey: bin.Key(), Kind: bin.Kind, Time: noon, Quality: greentally.Accepted,
+				Values: []greentally.Value{{Quantity: "mass_kg", Number: 12.3}},
+			}, key == bin.Key()
+		},
+		Indicators: func(_ context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+			if err := b.ask("indicators %s %s", community, month); err != nil || community == "empty" {
+				return nil, err
+			}
+			value := 0.5
+			return []greentally.IndicatorValue{{Community: community, Month: month, Indicator: "rate", Unit: "ratio", Value: &value, Verdict: greentally.Pass}}, nil
+		},
+		DeviceDays: func(_ context.Context, q greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
+			if err := b.ask("days %s %s %s %s", q.Community, q.Device, q.From, q.To); err != nil || q.Device != bin.ID {
+				return nil, err
+			}
+			return []greentally.DeviceDay{{DeviceKey: bin.Key(), Date: q.From, Hours: 24}}, nil
+		},
+		Readings: func(_ context.Context, key greentally.DeviceKey, from, to time.Time, limit int) ([]greentally.Reading, error) {
+			if err := b.ask("readings %s %v %v %d", key, from, to, limit); err != nil || key != bin.Key() {
+				return nil, err
+			}
+			return []greentally.Reading{{DeviceKey: key, Time: from, Quality: greentally.Accepted}}, nil
+		},
+		Records: func(_ context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
+			if err := b.ask("records %s %s %s", community, from, to); err != nil || community == "empty" {
+				return nil, err
+			}
+			return []greentally.Record{{ID: "R1", Community: community, Type: "survey", Date: from}}, nil
+		},
+		AddRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
+			b.record = r
+			r.ID = "R2"
+			return r, b.ask("add record")
+		},
+		DeadLetters: func(_ context.Context, after uint64, limit int) (any, error) {
+			return []string{"letter"}, b.ask("dead letters %d %d", after, limit)
+		},
+		ReplayDeadLetter: func(_ context.Context, id uint64) error { return b.ask("replay %d", id) },
+		DeleteDeadLetter: func(_ context.Context, id uint64) error { return b.ask("delete %d", id) },
+		Discovered: func(context.Context) (any, error) {
+			return []string{"stranger"}, b.ask("discovered")
+		},
+		Adopt: func(_ context.Context, d greentally.Device) error {
+			b.device = d
+			return b.ask("adopt")
+		},
+		Status: func(context.Context) (any, error) { return map[string]int{"dead_letters": 2}, b.ask("status") },
+		Ready:  func(context.Context) error { return b.err },
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintln(w, "greentally_up 1")
+		}),
+		Log: slog.New(slog.DiscardHandler),
+	}, b
+}
+
+// request is a request as a program on this machine sends it.
+func request(t *testing.T, method, path, body string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	r.Host = "127.0.0.1:8080"
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+func answer(s *web.Server, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+// reason returns the reason in the answer to a request that failed.
+func reason(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var refusal struct{ Error string }
+	if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil {
+		t.Errorf("answer %q is not JSON with an error: %v", w.Body, err)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type of an error is %q", got)
+	}
+	return refusal.Error
+}
+
+const (
+	recordBody = `{"type": "survey", "date": "2026-10-08", "by": "Li Na", "values": {"satisfied_ratio": 0.9}}`
+	deviceBody = `{"id": "bin-9", "kind": "sorting_bin", "site": "e1", "stream": "food", "interval": "15m"}`
+)
+
+// routes are all routes of the server, each with a request that it answers.
+// TestRoutesAreAllTested keeps the list whole.
+var routes = []struct {
+	pattern string
+	open    bool // answers without a token
+	path    string
+	body    string
+	asked   string // what is asked of the backend
+	want    string // the answer; JSON
+	wantRaw string // the answer; not JSON
+}{
+	{pattern: "GET /healthz", open: true, path: "/healthz", wantRaw: "ok\n"},
+	{pattern: "GET /readyz", open: true, path: "/readyz", wantRaw: "ok\n"},
+	{pattern: "GET /metrics", path: "/metrics", wantRaw: "greentally_up 1\n"},
+	{pattern: "GET /api/v1/status", path: "/api/v1/status", asked: "status", want: `{"dead_letters": 2}`},
+	{
+		pattern: "GET /api/v1/communities", path: "/api/v1/communities",
+		want: `[{"community": "jiayuan", "name": {"zh": "嘉苑", "en": "Jiayuan"}, "time_zone": "Asia/Shanghai", "households": 3100,
+			"sites": [{"id": "e1", "type": "estate"}], "devices": 2},
+			{"community": "empty", "name": {"zh": "", "en": "Empty"}, "time_zone": "UTC", "households": 1, "sites": [], "devices": 0}]`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices",
+		want: `[{"community": "jiayuan", "id": "bin-1", "kind": "sorting_bin", "profile": "native", "site": "e1", "stream": "food", "interval": "10m0s",
+			"latest": {"community": "jiayuan", "device": "bin-1", "kind": "sorting_bin", "site": "", "time": "2026-10-08T04:00:00Z", "quality": 4,
+				"values": [{"quantity": "mass_kg", "number": 12.3}]}},
+			{"community": "jiayuan", "id": "box-1", "kind": "battery_box", "profile": "native", "site": "e1", "interval": "10m0s", "latest": null}]`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/indicators", path: "/api/v1/communities/jiayuan/indicators?month=2026-10",
+		asked: "indicators jiayuan 2026-10",
+		want: `[{"community": "jiayuan", "month": "2026-10", "indicator": "rate", "title": {"zh": "", "en": ""}, "unit": "ratio", "value": 0.5,
+			"numerator": null, "denominator": null, "completeness": 0, "floor": 0, "verdict": "pass", "inputs": null}]`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/devices/{device}/days",
+		path:    "/api/v1/communities/jiayuan/devices/bin-1/days?from=2026-10-01&to=2026-10-31",
+		asked:   "days jiayuan bin-1 2026-10-01 2026-10-31",
+		want: `[{"community": "jiayuan", "device": "bin-1", "kind": "", "site": "", "date": "2026-10-01", "start": "0001-01-01T00:00:00Z", "hours": 24,
+			"readings": 0, "expected": 0, "suspect": 0, "covered": "0s", "longest_gap": "0s"}]`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/devices/{device}/readings",
+		path:    "/api/v1/communities/jiayuan/devices/bin-1/readings?from=2026-10-08T12:00:00%2B08:00&to=2026-10-09T00:00:00Z",
+		asked:   "readings jiayuan/bin-1 2026-10-08 04:00:00 +0000 UTC 2026-10-09 00:00:00 +0000 UTC 10000",
+		want:    `[{"community": "jiayuan", "device": "bin-1", "kind": "", "site": "", "time": "2026-10-08T04:00:00Z", "quality": 4, "values": null}]`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/records", path: "/api/v1/communities/jiayuan/records?from=2026-10-01&to=2026-10-31",
+		asked: "records jiayuan 2026-10-01 2026-10-31",
+		want:  `[{"id": "R1", "community": "jiayuan", "type": "survey", "date": "2026-10-01", "values": null, "by": "", "recorded": "0001-01-01T00:00:00Z"}]`,
+	},
+	{
+		pattern: "POST /api/v1/communities/{community}/records", path: "/api/v1/communities/jiayuan/records", body: recordBody,
+		asked: "add record",
+		want: `{"id": "R2", "community": "jiayuan", "type": "survey", "date": "2026-10-08", "values": {"satisfied_ratio": 0.9}, "by": "Li Na",
+			"recorded": "0001-01-01T00:00:00Z"}`,
+	},
+	{pattern: "GET /api/v1/deadletters", path: "/api/v1/deadletters?after=7&limit=3", asked: "dead letters 7 3", want: `["letter"]`},
+	{pattern: "POST /api/v1/deadletters/{id}/replay", path: "/api/v1/deadletters/7/replay", body: "{}", asked: "replay 7", want: `{"id": 7}`},
+	{pattern: "POST /api/v1/deadletters/{id}/delete", path: "/api/v1/deadletters/7/delete", body: "{}", asked: "delete 7", want: `{"id": 7}`},
+	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered", asked: "discovered", want: `["stranger"]`},
+	{
+		pattern: "POST /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices", body: deviceBody, asked: "adopt",
+		want: `{"community": "jiayuan", "id": "bin-9", "kind": "sorting_bin", "profile": "", "site": "e1", "stream": "food", "interval": "15m0s"}`,
+	},
+}
+
+func method(pattern string) string {
+	m, _, _ := strings.Cut(pattern, " ")
+	return m
+}
+
+// The routes in the source are those of the tests, so that a new one cannot stay
+// without a test, nor without a token by accident.
+func TestRoutesAreAllTested(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			literal, ok := call.Args[0].(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			path, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			callee := ""
+			switch f := call.Fun.(type) {
+			case *ast.Ident: // get or post
+				callee = strings.ToUpper(f.Name) + " "
+			case *ast.SelectorExpr:
+				callee = f.Sel.Name
+			}
+			switch {
+			case callee == "Handle" && path == "/": // all that is not open
+			case callee == "Handle" || callee == "HandleFunc":
+				found[path] = true
+			case strings.HasPrefix(path, "/"):
+				found[callee+path] = true
+			}
+			return true
+		})
+	}
+	tested := map[string]bool{}
+	for _, route := range routes {
+		tested[route.pattern] = true
+	}
+	if got, want := slices.Sorted(maps.Keys(tested)), slices.Sorted(maps.Keys(found)); !slices.Equal(got, want) {
+		t.Errorf("routes in the tests:\n%s\nroutes in the source:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestEveryRouteIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range routes {
+		if !strings.Contains(string(doc), "`"+route.pattern+"`") {
+			t.Errorf("docs/configuration.md does not mention `%s`", route.pattern)
+		}
+	}
+}
+
+func TestEveryRouteAnswers(t *testing.T) {
+	for _, route := range routes {
+		t.Run(route.pattern, func(t *testing.T) {
+			s, b := newServer()
+			w := answer(s, request(t, method(route.pattern), route.path, route.body))
+			if w.Code != http.StatusOK {
+				t.Fatalf("status %d: %s", w.Code, w.Body)
+			}
+			if got := strings.Join(b.asked, "; "); got != route.asked {
+				t.Errorf("asked %q of the backend, want %q", got, route.asked)
+			}
+			if route.wantRaw != "" {
+				if w.Body.String() != route.wantRaw {
+					t.Errorf("answer %q, want %q", w.Body, route.wantRaw)
+				}
+				return
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type %q, want application/json", got)
+			}
+			sameJSON(t, w.Body.Bytes(), []byte(route.want))
+		})
+	}
+}
+
+func sameJSON(t *testing.T, got, want []byte) {
+	t.Helper()
+	var g, w any
+	if err := json.Unmarshal(want, &w); err != nil {
+		t.Fatalf("the test itself: %v", err)
+	}
+	if err := json.Unmarshal(got, &g); err != nil {
+		t.Fatalf("answer %q: %v", got, err)
+	}
+	if !reflect.DeepEqual(g, w) {
+		t.Errorf("answer\n%s\nwant\n%s", got, want)
+	}
+}
+
+// With a token, all but the health checks must bear it, whatever name they came by.
+func TestEveryRouteButHealthNeedsTheToken(t *testing.T) {
+	for _, route := range routes {
+		t.Run(route.pattern, func(t *testing.T) {
+			for authorization, status := range map[string]int{
+				"": http.StatusUnauthorized, "Bearer wrong": http.StatusUnauthorized, "Bearer ": http.StatusUnauthorized,
+				"Bearer s3cret ": http.StatusUnauthorized, "Basic czNjcmV0": http.StatusUnauthorized, "Bearer s3cret": http.StatusOK,
+			} {
+				if route.open {
+					status = http.StatusOK
+				}
+				s, b := newServer()
+				s.Token = "s3cret"
+				r := request(t, method(route.pattern), route.path, route.body)
+				r.Host = "greentally.example"
+				if authorization != "" {
+					r.Header.Set("Authorization", authorization)
+				}
+				w := answer(s, r)
+				if w.Code != status {
+					t.Errorf("Authorization %q: status %d, want %d", authorization, w.Code, status)
+				}
+				if status == http.StatusOK {
+					continue
+				}
+				if len(b.asked) > 0 {
+					t.Errorf("Authorization %q: the backend was asked %q", authorization, b.asked)
+				}
+				if !strings.Contains(reason(t, w), "Authorization: Bearer") || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer ") {
+					t.Errorf("Authorization %q: the answer does not say how to identify oneself: %v %s", authorization, w.Header(), w.Body)
+				}
+			}
+		})
+	}
+}
+
+// Without a token, a page from elsewhere must not reach the API under a name of its own
+// that leads here.
+func TestWithoutATokenOnlyLoopbackNamesAreAnswered(t *testing.T) {
+	for host, allowed := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "127.0.0.1": true, "127.0.0.1:8080": true, "127.8.8.8:1": true, "[::1]": true, "[::1]:8080": true,
+		"evil.example": false, "evil.example:8080": false, "localhost.evil.example:8080": false, "127.0.0.1.evil.example": false,
+		"192.168.1.7:8080": false, "0.0.0.0:8080": false, "": false,
+	} {
+		for _, route := range routes {
+			s, b := newServer()
+			r := request(t, method(route.pattern), route.path, route.body)
+			r.Host = host
+			w := answer(s, r)
+			switch {
+			case allowed || route.open:
+				if w.Code != http.StatusOK {
+					t.Errorf("%s for host %q: status %d, want 200", route.pattern, host, w.Code)
+				}
+			case w.Code != http.StatusForbidden || len(b.asked) > 0:
+				t.Errorf("%s for host %q: status %d and asked %q, want 403 and nothing", route.pattern, host, w.Code, b.asked)
+			case !strings.Contains(reason(t, w), "http.token_file"):
+				t.Errorf("%s for host %q: %s, want what to do", route.pattern, host, w.Body)
+			}
+		}
+	}
+}
+
+func TestPagesOfOthersCannotPost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header, value string
+		allowed       bool
+	}{
+		"an origin elsewhere":        {"Origin", "http://evil.example", false},
+		"an origin on another port":  {"Origin", "http://127.0.0.1:9999", false},
+		"no origin at all":           {"Origin", "null", false},
+		"a browser says cross-site":  {"Sec-Fetch-Site", "cross-site", false},
+		"a browser says same-site":   {"Sec-Fetch-Site", "same-site", false},
+		"the own origin":             {"Origin", "http://127.0.0.1:8080", true},
+		"a browser says same-origin": {"Sec-Fetch-Site", "same-origin", true},
+		"no browser":                 {"User-Agent", "curl/8", true},
+	} {
+		for _, route := range routes {
+			s, b := newServer()
+			r := request(t, method(route.pattern), route.path, route.body)
+			r.Header.Set(tt.header, tt.value)
+			w := answer(s, r)
+			if method(route.pattern) == http.MethodGet { // they change nothing, and no page elsewhere may read the answer
+				if w.Code != http.StatusOK || w.Header().Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("%s, %s: status %d, headers %v", name, route.pattern, w.Code, w.Header())
+				}
+				continue
+			}
+			if tt.allowed != (w.Code == http.StatusOK) || !tt.allowed && (w.Code != http.StatusForbidden || len(b.asked) > 0) {
+				t.Errorf("%s, %s: status %d and asked %q", name, route.pattern, w.Code, b.asked)
+			}
+			if !tt.allowed && !strings.Contains(reason(t, w), "another origin") {
+				t.Errorf("%s, %s: %s, want why it is refused", name, route.pattern, w.Body)
+			}
+		}
+	}
+}
+
+func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
+	requests := map[string]*http.Request{
+		"nothing there": request(t, http.MethodGet, "/nothing", ""),
+		"wrong method":  request(t, http.MethodDelete, "/healthz", ""),
+		"an error":      request(t, http.MethodGet, "/api/v1/communities/nobody/devices", ""),
+		"a redirect":    request(t, http.MethodGet, "/api//v1/status", ""),
+	}
+	for _, route := range routes {
+		requests[route.pattern] = request(t, method(route.pattern), route.path, route.body)
+	}
+	for _, secret := range []string{"", "s3cret"} {
+		for name, r := range requests {
+			s, _ := newServer()
+			s.Token = secret
+			w := answer(s, r)
+			for header, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cache-Control": "no-store",
+			} {
+				if got := w.Header().Get(header); got != want {
+					t.Errorf("%s with token %q, status %d: %s is %q, want %q", name, secret, w.Code, header, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	const (
+		c = "/api/v1/communities/jiayuan"
+		d = c + "/devices/bin-1"
+	)
+	tests := []struct {
+		name, method, path, body string
+		status                   int
+		reason                   []string // parts of it
+	}{
+		{"no month", "GET", c + "/indicators", "", 400, []string{"month", `"" is not a month such as 2026-10`}},
+		{"month 13", "GET", c + "/indicators?month=2026-13", "", 400, []string{"month", `"2026-13" is not a month`}},
+		{"a day for a month", "GET", c + "/indicators?month=2026-10-01", "", 400, []string{`"2026-10-01" is not a month`}},
+		{"no from", "GET", d + "/days?to=2026-10-31", "", 400, []string{"from", `"" is not a date such as 2026-10-31`}},
+		{"no to", "GET", d + "/days?from=2026-10-01", "", 400, []string{"to: ", `"" is not a date`}},
+		{"30 February", "GET", d + "/days?from=2026-02-30&to=2026-10-31", "", 400, []string{"from", `"2026-02-30" is not a date`}},
+		{"no date for records", "GET", c + "/records?from=yesterday&to=2026-10-31", "", 400, []string{"from", `"yesterday" is not a date`}},
+		{"a date for a time", "GET", d + "/readings?from=2026-10-01&to=2026-10-31", "", 400, []string{"from", `"2026-10-01" is not a time such as 2026-10-31T08:00:00Z`}},
+		{"no end", "GET", d + "/readings?from=2026-10-01T00:00:00Z", "", 400, []string{"to: ", `"" is not a time`}},
+		{"a plus sign that is a space", "GET", d + "/readings?from=2026-10-01T00:00:00+08:00&to=2026-10-01T00:00:00Z", "", 400, []string{"from", "00:00:00 08:00"}},
+		{"not a number", "GET", "/api/v1/deadletters?limit=many", "", 400, []string{"limit", `"many" is not a number`}},
+		{"a negative number", "GET", "/api/v1/deadletters?after=-1", "", 400, []string{"after", `"-1" is not a number`}},
+		{"no ID", "POST", "/api/v1/deadletters/x/replay", "{}", 400, []string{`"x" is not the ID of a dead letter`}},
+		{"a negative ID", "POST", "/api/v1/deadletters/-1/delete", "{}", 400, []string{`"-1" is not the ID of a dead letter`}},
+		{"an ID too large", "POST", "/api/v1/deadletters/18446744073709551616/delete", "{}", 400, []string{"is not the ID of a dead letter"}},
+
+		{"no body", "POST", c + "/records", "", 400, []string{"body"}},
+		{"no JSON", "POST", c + "/records", "type=survey", 400, []string{"body", "invalid character"}},
+		{"half of a body", "POST", c + "/records", recordBody[:30], 400, []string{"body", "unexpected EOF"}},
+		{"an unknown field of a record", "POST", c + "/records", `{"typ": "survey"}`, 400, []string{"body", `unknown field "typ"`}},
+		{"a bad date", "POST", c + "/records", `{"date": "8 October"}`, 400, []string{"body", `"8 October" is not a date`}},
+		{"text for a number", "POST", c + "/records", `{"values": {"sample_kg": "12"}}`, 400, []string{"body", "string", "values"}},
+		{"a list", "POST", c + "/records", "[" + recordBody + "]", 400, []string{"body", "array"}},
+		{"two records", "POST", c + "/records", recordBody + "\n" + recordBody, 400, []string{"body", "more than one"}},
+		{"garbage behind it", "POST", c + "/devices", deviceBody + "}", 400, []string{"body", "more than one"}},
+		{"an unknown field of a device", "POST", c + "/devices", `{"id": "a", "colour": "green"}`, 400, []string{"body", `unknown field "colour"`}},
+		{"a bad interval", "POST", c + "/devices", `{"id": "a", "interval": "often"}`, 400, []string{"body", `"often" is not a duration`}},
+		{"just not too large", "POST", c + "/records", `{"wy": "` + strings.Repeat("x", 1<<20-10) + `"}`, 400, []string{"unknown field"}},
+		{"too large", "POST", c + "/records", `{"why": "` + strings.Repeat("x", 1<<20) + `"}`, 413, []string{"body", "too large"}},
+
+		{"nobody's devices", "GET", "/api/v1/communities/nobody/devices", "", 404, []string{`community "nobody"`}},
+		{"nobody's indicators", "GET", "/api/v1/communities/nobody/indicators?month=2026-10", "", 404, []string{`community "nobody"`}},
+		{"nobody's records", "GET", "/api/v1/communities/nobody/records?from=2026-10-01&to=2026-10-31", "", 404, []string{`community "nobody"`}},
+		{"a record for nobody", "POST", "/api/v1/communities/nobody/records", recordBody, 404, []string{`community "nobody"`}},
+		{"a device for nobody", "POST", "/api/v1/communities/nobody/devices", deviceBody, 404, []string{`community "nobody"`}},
+		{"days of a device of nobody", "GET", "/api/v1/communities/nobody/devices/bin-1/days?from=2026-10-01&to=2026-10-31", "", 404, []string{`community "nobody"`}},
+		{"days of no device", "GET", c + "/devices/none/days?from=2026-10-01&to=2026-10-31", "", 404, []string{`device "none"`, `community "jiayuan"`}},
+		{"readings of no device", "GET", c + "/devices/none/readings?from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00Z", "", 404, []string{`device "none"`}},
+		{"another's device", "GET", "/api/v1/communities/empty/devices/bin-1/days?from=2026-10-01&to=2026-10-31", "", 404, []string{`device "bin-1"`, `community "empty"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, b := newServer()
+			w := answer(s, request(t, tt.method, tt.path, tt.body))
+			if w.Code != tt.status {
+				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+			got := reason(t, w)
+			for _, part := range tt.reason {
+				if !strings.Contains(got, part) {
+					t.Errorf("reason %q lacks %q", got, part)
+				}
+			}
+			if len(b.asked) > 0 {
+				t.Errorf("the backend was asked %q all the same", b.asked)
+			}
+		})
+	}
+}
+
+func TestPostsMustBeJSON(t *testing.T) {
+	for _, route := range routes {
+		if method(route.pattern) != http.MethodPost {
+			continue
+		}
+		for media, status := range map[string]int{
+			"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json;": 200, "application/json; charset=utf-8": 200,
+		} {
+			s, b := newServer()
+			r := request(t, http.MethodPost, route.path, route.body)
+			r.Header.Del("Content-Type")
+			if media != "" {
+				r.Header.Set("Content-Type", media)
+			}
+			w := answer(s, r)
+			if w.Code != status {
+				t.Errorf("%s with Content-Type %q: status %d, want %d", route.pattern, media, w.Code, status)
+			}
+			if status == 415 && (len(b.asked) > 0 || !strings.Contains(reason(t, w), "Content-Type: application/json")) {
+				t.Errorf("%s with Content-Type %q: %s, asked %q", route.pattern, media, w.Body, b.asked)
+			}
+		}
+	}
+}
+
+func TestOtherPathsAndMethods(t *testing.T) {
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/", 404},
+		{"GET", "/api/v1", 404},
+		{"GET", "/api/v1/communities/jiayuan", 404},
+		{"GET", "/api/v2/status", 404},
+		{"POST", "/api/v1/status", 405},
+		{"DELETE", "/api/v1/deadletters", 405},
+		{"GET", "/api/v1/deadletters/7/replay", 405},
+		{"PUT", "/api/v1/communities/jiayuan/records", 405},
+		{"HEAD", "/healthz", 200},
+	} {
+		s, b := newServer()
+		if w := answer(s, request(t, tt.method, tt.path, "")); w.Code != tt.status || len(b.asked) > 0 {
+			t.Errorf("%s %s: status %d and asked %q, want %d", tt.method, tt.path, w.Code, b.asked, tt.status)
+		}
+		s.Token = "s3cret"
+		if w := answer(s, request(t, tt.method, tt.path, "")); tt.status != 200 && tt.method != "DELETE" && w.Code != http.StatusUnauthorized {
+			t.Errorf("%s %s without the token: status %d, want 401", tt.method, tt.path, w.Code)
+		}
+	}
+}
+
+// A failure behind the server is an answer, never a panic: what is not there is 404,
+// what the asker can mend 400, all else 500 and a line in the log.
+func TestErrorsOfTheBackend(t *testing.T) {
+	internal := errors.New("disk on fire")
+	for _, route := range routes {
+		if route.asked == "" {
+			continue
+		}
+		for _, tt := range []struct {
+			err    error
+			status int
+			logged bool
+		}{
+			{fmt.Errorf("dead letter 7: %w", fs.ErrNotExist), 404, false},
+			{fmt.Errorf("%w: by is missing", web.ErrBadRequest), 400, false},
+			{errors.Join(web.ErrBadRequest, internal), 400, false},
+			{internal, 500, true},
+			{context.DeadlineExceeded, 500, true},
+		} {
+			s, b := newServer()
+			var log bytes.Buffer
+			s.Log = slog.New(slog.NewTextHandler(&log, nil))
+			b.err = tt.err
+			w := answer(s, request(t, method(route.pattern), route.path, route.body))
+			if w.Code != tt.status {
+				t.Errorf("%s: %v gave status %d, want %d", route.pattern, tt.err, w.Code, tt.status)
+			}
+			if got := reason(t, w); got != tt.err.Error() {
+				t.Errorf("%s: reason %q, want %q", route.pattern, got, tt.err)
+			}
+			path, _, _ := strings.Cut(route.path, "?")
+			if logged := strings.Contains(log.String(), path) && strings.Contains(log.String(), tt.err.Error()); logged != tt.logged {
+				t.Errorf("%s: %v left in the log %q", route.pattern, tt.err, log.String())
+			}
+		}
+	}
+}
+
+func TestWhoHasGoneIsNoError(t *testing.T) {
+	s, b := newServer()
+	var log bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	b.err = context.Canceled
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	answer(s, request(t, http.MethodGet, "/api/v1/status", "").WithContext(ctx))
+	if log.Len() > 0 {
+		t.Errorf("logged %q", log.String())
+	}
+}
+
+// What cannot be written as JSON is an error, not an empty answer that looks right.
+func TestAnswersThatAreNotJSON(t *testing.T) {
+	s, _ := newServer()
+	var log bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s.Status = func(context.Context) (any, error) { return map[string]float64{"lag": math.NaN()}, nil }
+	w := answer(s, request(t, http.MethodGet, "/api/v1/status", ""))
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("status %d, want 500", w.Code)
+	}
+	if got := reason(t, w); !strings.Contains(got, "NaN") || !strings.Contains(log.String(), "NaN") {
+		t.Errorf("reason %q, log %q; want both to say NaN", got, log.String())
+	}
+}
+
+func TestReadySaysWhyNot(t *testing.T) {
+	s, b := newServer()
+	b.err = errors.New("not connected to the MQTT broker")
+	w := answer(s, request(t, http.MethodGet, "/readyz", ""))
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), b.err.Error()) {
+		t.Errorf("status %d: %s, want 503 with the reason", w.Code, w.Body)
+	}
+	if w := answer(s, request(t, http.MethodGet, "/healthz", "")); w.Code != http.StatusOK {
+		t.Errorf("health is %d while not ready, want 200: the process lives", w.Code)
+	}
+}
+
+// The path says whose a record or a device is, whatever the body says.
+func TestThePathNamesTheCommunity(t *testing.T) {
+	s, b := newServer()
+	answer(s, request(t, http.MethodPost, "/api/v1/communities/jiayuan/records", `{"community": "other", "type": "survey", "values": {"n": 3}}`))
+	if b.record.Community != "jiayuan" || b.record.Type != "survey" || b.record.Values["n"] != 3 {
+		t.Errorf("added %+v", b.record)
+	}
+	answer(s, request(t, http.MethodPost, "/api/v1/communities/jiayuan/devices", `{"community": "other", "id": "bin-9", "interval": "15m"}`))
+	if b.device.Key() != (greentally.DeviceKey{Community: "jiayuan", Device: "bin-9"}) || time.Duration(b.device.Interval) != 15*time.Minute {
+		t.Errorf("adopted %+v", b.device)
+	}
+}
+
+func TestDeadLettersAreLimited(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "dead letters 0 100", "?limit=0": "dead letters 0 1", "?limit=5000": "dead letters 0 1000",
+		"?limit=18446744073709551615": "dead letters 0 1000", "?after=18446744073709551615": "dead letters 18446744073709551615 100",
+	} {
+		s, b := newServer()
+		if w := answer(s, request(t, http.MethodGet, "/api/v1/deadletters"+query, "")); w.Code != http.StatusOK || strings.Join(b.asked, ";") != want {
+			t.Errorf("%q: status %d, asked %q, want %q", query, w.Code, b.asked, want)
+		}
+	}
+}
+
+// Nothing to list is an empty list, so that scripts need no special case.
+func TestNothingIsAnEmptyList(t *testing.T) {
+	for _, path := range []string{
+		"/api/v1/communities/empty/devices",
+		"/api/v1/communities/empty/indicators?month=2026-10",
+		"/api/v1/communities/empty/records?from=2026-10-01&to=2026-10-31",
+		"/api/v1/communities/jiayuan/devices/box-1/days?from=2026-10-01&to=2026-10-31",
+		"/api/v1/communities/jiayuan/devices/box-1/readings?from=2026-10-01T00:00:00Z&to=2026-10-31T00:00:00Z",
+	} {
+		s, _ := newServer()
+		if w := answer(s, request(t, http.MethodGet, path, "")); w.Code != http.StatusOK || w.Body.String() != "[]\n" {
+			t.Errorf("%s: status %d: %s, want []", path, w.Code, w.Body)
+		}
+	}
+	s, _ := newServer()
+	s.Communities = func() []*greentally.Community { return nil }
+	if w := answer(s, request(t, http.MethodGet, "/api/v1/communities", "")); w.Body.String() != "[]\n" {
+		t.Errorf("communities: %s, want []", w.Body)
+	}
+}
