@@ -13,7 +13,6 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
-	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"greentally"
 )
@@ -81,16 +80,19 @@ func (s *Simulator) topic(d *device, name string) string {
 	return "greentally/v1/" + s.options.Community.ID + "/" + d.ID + "/" + name
 }
 
+// connect connects a device for the first time.
+//
+// The client does not reconnect by itself: its session would send the pending messages
+// again, but report them as acknowledged before they are. So the session is a clean
+// one, and a message whose acknowledgement did not come is published again.
 func (s *Simulator) connect(ctx context.Context, d *device) (paho.Client, error) {
 	status := s.topic(d, "status")
 	o := paho.NewClientOptions().
 		SetClientID("sim-"+s.options.Community.ID+"-"+d.ID).
 		SetUsername(s.options.Username).SetPassword(s.options.Password).SetTLSConfig(s.options.TLS).
-		SetCleanSession(false).SetResumeSubs(false).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
 		SetWill(status, "offline", 1, true).
-		SetAutoReconnect(true).SetMaxReconnectInterval(2 * time.Second).
-		SetConnectRetry(false).SetConnectTimeout(10 * time.Second).SetKeepAlive(60 * time.Second).
-		SetStore(copies{paho.NewMemoryStore()}).
+		SetConnectTimeout(10 * time.Second).SetKeepAlive(60 * time.Second).SetWriteTimeout(5 * time.Second).
 		SetOnConnectHandler(func(c paho.Client) { c.Publish(status, 1, true, "online") })
 	for _, url := range s.options.Brokers {
 		o.AddBroker(url)
@@ -105,23 +107,31 @@ func (s *Simulator) connect(ctx context.Context, d *device) (paho.Client, error)
 	}
 }
 
-// copies is a store that keeps and hands out copies of publications. On a
-// reconnection the client marks what it finds in its store as sent before, while it
-// may be sending the very same publication.
-type copies struct{ paho.Store }
-
-// Put keeps a copy of the packet.
-func (c copies) Put(key string, packet packets.ControlPacket) { c.Store.Put(key, copied(packet)) }
-
-// Get returns a copy of the packet.
-func (c copies) Get(key string) packets.ControlPacket { return copied(c.Store.Get(key)) }
-
-func copied(packet packets.ControlPacket) packets.ControlPacket {
-	if p, ok := packet.(*packets.PublishPacket); ok {
-		again := *p
-		return &again
+// reconnect connects the device again if it is not connected, and tries until it works.
+func (s *Simulator) reconnect(ctx context.Context, d *device) error {
+	client := s.clients[d.ID]
+	begin := time.Now()
+	for wait := 50 * time.Millisecond; !client.IsConnectionOpen(); wait = min(2*wait, 2*time.Second) {
+		token := client.Connect()
+		select {
+		case <-token.Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := token.Error()
+		if err == nil {
+			return nil
+		}
+		if time.Since(begin) > patience {
+			return fmt.Errorf("connect device %s again, for %v: %w", d.ID, patience, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return packet
+	return nil
 }
 
 // Close says that the devices go offline, and disconnects them.
@@ -234,7 +244,7 @@ func (s *Simulator) advance(ctx context.Context, next time.Time) error {
 		}
 	}
 	f := s.options.Faults
-	var acks acks
+	var acks []ack
 	for _, d := range s.model.devices {
 		s.model.readings(d, next, func(r reading) {
 			if f.Loss > 0 && s.random.Float64() < f.Loss {
@@ -250,9 +260,9 @@ func (s *Simulator) advance(ctx context.Context, next time.Time) error {
 	s.virtual = next
 	for len(s.late) > 0 && !s.late[0].due.After(next) {
 		m := heap.Pop(&s.late).(lateMessage)
-		s.publish(&acks, m.device, m.payload, m.readings)
+		s.publish(&acks, m.message)
 	}
-	if err := acks.wait(ctx, s.options.Acked); err != nil {
+	if err := s.wait(ctx, acks); err != nil {
 		return err
 	}
 	if s.options.Progress != nil {
@@ -263,7 +273,7 @@ func (s *Simulator) advance(ctx context.Context, next time.Time) error {
 
 // flush publishes all that is still held back.
 func (s *Simulator) flush(ctx context.Context) error {
-	var acks acks
+	var acks []ack
 	for _, d := range s.model.devices {
 		if len(s.pending[d.ID]) > 0 {
 			s.send(&acks, d)
@@ -271,13 +281,13 @@ func (s *Simulator) flush(ctx context.Context) error {
 	}
 	for len(s.late) > 0 {
 		m := heap.Pop(&s.late).(lateMessage)
-		s.publish(&acks, m.device, m.payload, m.readings)
+		s.publish(&acks, m.message)
 	}
-	return acks.wait(ctx, s.options.Acked)
+	return s.wait(ctx, acks)
 }
 
 // send makes a message of the device's pending readings, and publishes it now or later.
-func (s *Simulator) send(acks *acks, d *device) {
+func (s *Simulator) send(acks *[]ack, d *device) {
 	readings := s.pending[d.ID]
 	delete(s.pending, d.ID)
 	payload := encode(readings)
@@ -289,23 +299,28 @@ func (s *Simulator) send(acks *acks, d *device) {
 	}
 	if f.Late > 0 && s.random.Float64() < lateShare {
 		due := readings[len(readings)-1].at.Add(time.Duration(s.random.Int64N(int64(f.Late))))
-		heap.Push(&s.late, lateMessage{due, d, payload, times})
+		heap.Push(&s.late, lateMessage{message{d, payload, times}, due})
 	} else {
-		s.publish(acks, d, payload, times)
+		s.publish(acks, message{d, payload, times})
 	}
 	if f.Duplicate > 0 && s.random.Float64() < f.Duplicate {
 		s.model.truth.Duplicates += len(readings)
-		s.publish(acks, d, payload, times)
+		s.publish(acks, message{d, payload, times})
 	}
 	if f.Malformed > 0 && s.random.Float64() < f.Malformed {
 		s.model.truth.Malformed++
-		s.publish(acks, d, payload[:len(payload)-1], nil)
+		s.publish(acks, message{device: d, payload: payload[:len(payload)-1]})
 	}
 }
 
-func (s *Simulator) publish(acks *acks, d *device, payload []byte, times []time.Time) {
+// publish publishes a message, which is to be acknowledged.
+func (s *Simulator) publish(acks *[]ack, m message) {
 	s.model.truth.Messages++
-	acks.add(d.ID, s.clients[d.ID].Publish(s.topic(d, "readings"), 1, false, payload), times)
+	*acks = append(*acks, ack{m, s.transmit(m)})
+}
+
+func (s *Simulator) transmit(m message) paho.Token {
+	return s.clients[m.device.ID].Publish(s.topic(m.device, "readings"), 1, false, m.payload)
 }
 
 // encode writes readings as the native profile's JSON: one object, or a list.
@@ -340,51 +355,58 @@ func encode(readings []reading) []byte {
 	return b
 }
 
-// acks are the publications that are not known to be acknowledged yet.
-type acks struct{ waiting []ack }
+// message is what a device publishes.
+type message struct {
+	device  *device
+	payload []byte
+	times   []time.Time // of the readings in it; nil if nobody can read them
+}
 
+// ack is a message that is not known to be acknowledged yet.
 type ack struct {
-	device string
-	token  paho.Token
-	times  []time.Time
-}
-
-func (a *acks) add(device string, token paho.Token, times []time.Time) {
-	a.waiting = append(a.waiting, ack{device, token, times})
-}
-
-// patience is how long one acknowledgement may take, reconnections included.
-const patience = 5 * time.Minute
-
-func (a *acks) wait(ctx context.Context, acked func(string, time.Time)) error {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for _, w := range a.waiting {
-		select {
-		case <-w.token.Done():
-			if err := w.token.Error(); err != nil {
-				return fmt.Errorf("device %s: %w", w.device, err)
-			}
-			if acked != nil {
-				for _, at := range w.times {
-					acked(w.device, at)
-				}
-			}
-		case <-timer.C:
-			return fmt.Errorf("device %s: the broker did not acknowledge within %v", w.device, patience)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	message
+	token paho.Token
 }
 
 // lateMessage is a message that is held back until due.
 type lateMessage struct {
-	due      time.Time
-	device   *device
-	payload  []byte
-	readings []time.Time
+	message
+	due time.Time
+}
+
+// patience is how long acknowledgements may stay away, reconnections included.
+const patience = 5 * time.Minute
+
+// wait waits for the acknowledgements. A message whose connection broke before is
+// published again.
+func (s *Simulator) wait(ctx context.Context, acks []ack) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for len(acks) > 0 {
+		a := acks[0]
+		acks = acks[1:]
+		select {
+		case <-a.token.Done():
+			timer.Reset(patience)
+		case <-timer.C:
+			return fmt.Errorf("device %s: the broker did not acknowledge within %v", a.device.ID, patience)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if a.token.Error() != nil {
+			if err := s.reconnect(ctx, a.device); err != nil {
+				return err
+			}
+			acks = append(acks, ack{a.message, s.transmit(a.message)})
+			continue
+		}
+		if s.options.Acked != nil {
+			for _, at := range a.times {
+				s.options.Acked(a.device.ID, at)
+			}
+		}
+	}
+	return nil
 }
 
 // lateMessages is a heap, the earliest first.

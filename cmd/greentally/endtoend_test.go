@@ -17,6 +17,7 @@ import (
 	"greentally"
 	"greentally/internal/testserver"
 	"greentally/simulator"
+	"greentally/store/influx"
 )
 
 // sixty is a community of sixty devices that report every ten minutes.
@@ -191,4 +192,14 @@ func waitTokens(t testing.TB, tokens []paho.Token) {
 			t.Fatalf("publish: %v", token.Error())
 		}
 	}
+}
+
+func openInflux(t testing.TB, server string) greentally.Store {
+	t.Helper()
+	store, err := influx.Open(t.Context(), influx.Config{URL: server, Bucket: "greentally", DerivedBucket: "greentally_derived"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
 }

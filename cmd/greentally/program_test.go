@@ -20,16 +20,26 @@ import (
 	"greentally/internal/testserver"
 )
 
-// beTheProgram makes the test binary behave as the program, so that tests can start
-// it as a process of its own and kill it.
-const beTheProgram = "GREENTALLY_TEST_BE_THE_PROGRAM"
+// binaries is a folder for the program that tests start and kill.
+var binaries string
+
+// binary builds the program once, as users do, and returns its file.
+var binary = sync.OnceValues(func() (string, error) {
+	file := filepath.Join(binaries, "greentally")
+	if out, err := exec.Command("go", "build", "-o", file, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return file, nil
+})
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beTheProgram) != "" {
-		main()
-		return
+	var err error
+	if binaries, err = os.MkdirTemp("", "greentally-test-"); err != nil {
+		panic(err)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	_ = os.RemoveAll(binaries) // what is left in the temporary folder does no harm
+	os.Exit(status)
 }
 
 // buffer is output that can be read while it is written.
@@ -113,12 +123,11 @@ func (s *site) write(name string, data []byte) string {
 // start starts the program as a process and waits until it is ready.
 func (s *site) start() {
 	s.t.Helper()
-	program, err := os.Executable()
+	program, err := binary()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.process = exec.Command(program, "run", "--config", s.config)
-	s.process.Env = append(os.Environ(), beTheProgram+"=1")
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
@@ -203,18 +212,21 @@ func (s *site) followers() (map[string]uint64, error) {
 // that the count of stored messages no longer moves.
 func (s *site) caughtUp(within time.Duration) {
 	s.t.Helper()
-	waitFor(s.t, within, "everything to be stored and tallied", func() bool {
-		behind, err := s.followers()
-		if err != nil || len(behind) < 3 {
-			return false
-		}
+	var behind map[string]uint64
+	var err error
+	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		behind, err = s.followers()
+		done := err == nil && len(behind) >= 3
 		for _, entries := range behind {
-			if entries > 0 {
-				return false
-			}
+			done = done && entries == 0
 		}
-		return true
-	})
+		if done {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("not all was stored and tallied within %v: entries behind %v, %v\n%s", within, behind, err, s.log)
+		}
+	}
 }
 
 // metric returns the sum of a metric's samples.
