@@ -46,6 +46,16 @@ func (r *Reading) Value(quantity string) (Value, bool) {
 	return r.Values[i], true
 }
 
+// Connection is the state that every kind has: whether the device is connected to the
+// broker, told by its status topic and its last will.
+const Connection = "connection"
+
+// Measures reports whether the reading has a value beside the state [Connection],
+// which is no measurement: the broker tells it of devices that are gone, too.
+func (r *Reading) Measures() bool {
+	return len(r.Values) > 1 || len(r.Values) == 1 && r.Values[0].Quantity != Connection
+}
+
 // SortValues puts values into the order that [Reading] wants.
 func SortValues(values []Value) {
 	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Quantity, b.Quantity) })

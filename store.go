@@ -54,7 +54,7 @@ type RecordStore interface {
 	WriteRecords(ctx context.Context, records []Record) error
 
 	// Records returns a community's records whose date is in from … to, both
-	// inclusive, sorted by ID.
+	// inclusive, sorted by ID. A zero date is no bound.
 	Records(ctx context.Context, community string, from, to Date) ([]Record, error)
 }
 

@@ -20,11 +20,10 @@ type KindFile struct {
 	Tests           []Test `yaml:"tests"`
 }
 
-// connection is the state that every kind has: whether the device is there. It is
-// told by the device's status topic and its last will.
+// connection is the state that every kind has.
 func connection() greentally.Quantity {
 	return greentally.Quantity{
-		Name: "connection", Nature: greentally.State,
+		Name: greentally.Connection, Nature: greentally.State,
 		Title:  greentally.Text{ZH: "在线状态", EN: "Connection"},
 		States: []string{"online", "offline"},
 	}
@@ -88,10 +87,10 @@ func camel(word string) string {
 // loadKinds reads the kinds of all folders. Its error joins everything that is wrong.
 // The map also has the kinds that are not right, so that nothing is called unknown
 // on top of that; complete is false if the name of one could not be read.
-func loadKinds(folders []Folder, u units) (kinds map[string]*kind, complete bool, errs []error) {
+func loadKinds(folders []strictyaml.Folder, u units) (kinds map[string]*kind, complete bool, errs []error) {
 	kinds, complete = map[string]*kind{}, true
 	for _, folder := range folders {
-		names, contents, err := folder.files()
+		names, contents, err := folder.Files()
 		if err != nil {
 			errs = append(errs, err)
 		}

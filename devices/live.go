@@ -13,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"greentally"
+	"greentally/internal/strictyaml"
 )
 
 // Live holds the registry in force and replaces it when its files change. Files that
@@ -23,6 +24,8 @@ type Live struct {
 
 	mu  sync.Mutex // held while files are read or written
 	err error
+
+	changed func(*Registry) // may be nil
 }
 
 // OpenLive loads the registry for the first time.
@@ -64,8 +67,19 @@ func (l *Live) reload() error {
 	l.err = err
 	if err == nil {
 		l.current.Store(r)
+		if l.changed != nil {
+			l.changed(r)
+		}
 	}
 	return err
+}
+
+// OnChange makes changed be called with each registry that comes into force from now
+// on. It must not block, nor call the Live.
+func (l *Live) OnChange(changed func(*Registry)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = changed
 }
 
 // settle is how long files must rest before they are read: editors and copying tools
@@ -81,7 +95,7 @@ func (l *Live) Watch(ctx context.Context, log *slog.Logger) error {
 	}
 	defer watcher.Close()
 	watch := func() (err error) {
-		for _, folder := range append(append([]Folder{l.options.Communities}, l.options.Kinds...), l.options.Profiles...) {
+		for _, folder := range append(append([]strictyaml.Folder{l.options.Communities}, l.options.Kinds...), l.options.Profiles...) {
 			// The folder is watched, not its files: editors replace files. Only
 			// folders on disk can be watched, and only they change.
 			if info, statErr := os.Stat(folder.Name); folder.FS != nil && statErr == nil && info.IsDir() {

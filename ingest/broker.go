@@ -115,7 +115,9 @@ func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWillSent}, []byte{b})
 }
 
-// OnConnectAuthenticate reports whether the client may connect.
+// OnConnectAuthenticate reports whether the client may connect. One whose last will is
+// for a topic that it may not publish to may not: the broker publishes a will without
+// asking again.
 func (h *hook) OnConnectAuthenticate(client *mqtt.Client, pk packets.Packet) bool {
 	if h.users == nil {
 		return true
@@ -126,14 +128,17 @@ func (h *hook) OnConnectAuthenticate(client *mqtt.Client, pk packets.Packet) boo
 		h.log.Warn("MQTT client refused: unknown user", "client", client.ID, "username", username)
 		return false
 	}
-	if before, ok := h.verified.Load(username); ok && before == password {
-		return true
+	if before, ok := h.verified.Load(username); !ok || before != password {
+		if bcrypt.CompareHashAndPassword([]byte(user.PasswordBcrypt), []byte(password)) != nil {
+			h.log.Warn("MQTT client refused: wrong password", "client", client.ID, "username", username)
+			return false
+		}
+		h.verified.Store(username, password)
 	}
-	if bcrypt.CompareHashAndPassword([]byte(user.PasswordBcrypt), []byte(password)) != nil {
-		h.log.Warn("MQTT client refused: wrong password", "client", client.ID, "username", username)
+	if topic := pk.Connect.WillTopic; pk.Connect.WillFlag && !user.may(topic, true) {
+		h.log.Warn("MQTT client refused: it may not publish to the topic of its last will", "client", client.ID, "username", username, "topic", topic)
 		return false
 	}
-	h.verified.Store(username, password)
 	return true
 }
 
@@ -142,12 +147,16 @@ func (h *hook) OnACLCheck(client *mqtt.Client, topic string, write bool) bool {
 	if h.users == nil {
 		return true
 	}
-	user := h.users[string(client.Properties.Username)]
-	filters := user.Subscribe
-	if write {
-		filters = user.Publish
+	return h.users[string(client.Properties.Username)].may(topic, write)
+}
+
+// may reports whether the user may publish or subscribe to the topic.
+func (u User) may(topic string, publish bool) bool {
+	filters := u.Subscribe
+	if publish {
+		filters = u.Publish
 		if filters == nil {
-			filters = []string{"greentally/v1/" + user.Username + "/#"}
+			filters = []string{"greentally/v1/" + u.Username + "/#"}
 		}
 	}
 	return slices.ContainsFunc(filters, func(filter string) bool { return covers(filter, topic) })

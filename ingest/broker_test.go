@@ -173,6 +173,21 @@ func TestBrokerLetsUsersPublishUnderTheirOwnTopicOnly(t *testing.T) {
 	}
 }
 
+func TestBrokerRefusesAWillForAnotherTopic(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var box inbox
+	url := startBroker(t, &box, ingest.User{Username: "c/bin-1", PasswordBcrypt: string(hash)})
+	for topic, allowed := range map[string]bool{"greentally/v1/c/bin-1/status": true, "greentally/v1/c/bin-2/readings": false} {
+		_, err := connect(t, url, "c/bin-1", "secret", func(o *paho.ClientOptions) { o.SetWill(topic, "offline", 1, true) })
+		if (err == nil) != allowed {
+			t.Errorf("connect with a will for %s: %v, want success to be %v", topic, err, allowed)
+		}
+	}
+}
+
 func TestUserValidate(t *testing.T) {
 	for name, u := range map[string]ingest.User{
 		"plain password": {Username: "a", PasswordBcrypt: "secret"},

@@ -110,42 +110,22 @@ func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
 // List calls yield for each letter whose ID is greater than after, oldest first,
 // until yield returns false.
 func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLetter) bool) error {
-	info, err := d.stream.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", deadLetterStream, err)
-	}
-	end := info.State.LastSeq
-	if info.State.Msgs == 0 || after >= end {
-		return nil
-	}
-	consumer, err := d.js.OrderedConsumer(ctx, deadLetterStream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
-		InactiveThreshold: 10 * time.Second,
-	})
-	if err != nil {
-		return fmt.Errorf("list dead letters: %w", err)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(100))
-	if err != nil {
-		return fmt.Errorf("list dead letters: %w", err)
-	}
-	defer messages.Stop()
 	for {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := d.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(deadLetterSubject+">")) // or the next after it
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("list dead letters: %w", err)
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("list dead letters: %w", err)
-		}
-		letter, err := parseDeadLetter(meta.Sequence.Stream, msg.Data())
+		letter, err := parseDeadLetter(msg.Sequence, msg.Data)
 		if err != nil {
 			return err
 		}
-		if !yield(letter) || meta.Sequence.Stream >= end || meta.NumPending == 0 {
+		if !yield(letter) {
 			return nil
 		}
+		after = msg.Sequence
 	}
 }
 

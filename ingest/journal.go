@@ -29,7 +29,7 @@ type Delivery struct {
 // JournalConfig says how much the journal keeps.
 type JournalConfig struct {
 	MaxBytes int64         // disk budget; when it is full of entries not yet taken, nothing more is acknowledged
-	Keep     time.Duration // how long entries stay after all followers took them
+	Keep     time.Duration // how long entries stay, if the budget allows; those not yet taken by all followers stay anyway
 	Replicas int           // copies in a cluster; 0 and 1 mean one
 }
 
@@ -80,8 +80,8 @@ func OpenJournal(ctx context.Context, js jetstream.JetStream, config JournalConf
 	j := &Journal{
 		stream: stream, config: config, metrics: metrics, log: log,
 		queue: make(chan Delivery, entryMessages), closing: make(chan struct{}), done: make(chan struct{}),
-		// Leave room for the entry's own framing and a full last message.
-		maxPayload: int(js.Conn().MaxPayload())/2 - 4096,
+		// Leave room for a full last message, its topic of up to 64 KiB, and framing.
+		maxPayload: int(js.Conn().MaxPayload())/2 - 72<<10,
 	}
 	if j.last, err = j.lastStamp(ctx); err != nil {
 		return nil, err
@@ -179,13 +179,13 @@ func (j *Journal) run() {
 	defer close(j.done)
 	for first := range j.queue {
 		batch := []Delivery{first}
-		size := len(first.Message.Payload)
+		size := weight(first.Message)
 		for len(batch) < entryMessages && size < min(entryBytes, j.maxPayload) {
 			select {
 			case d, ok := <-j.queue:
 				if ok {
 					batch = append(batch, d)
-					size += len(d.Message.Payload) + len(d.Message.Topic) + 32
+					size += weight(d.Message)
 					continue
 				}
 			default:
@@ -198,6 +198,9 @@ func (j *Journal) run() {
 		}
 	}
 }
+
+// weight is about how many bytes a message takes in an entry.
+func weight(m greentally.Message) int { return len(m.Payload) + len(m.Topic) + 32 }
 
 // write appends one entry and returns when it is synced. It tries until it works or
 // the journal is closing: a journal that is full or out of reach acknowledges

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,11 +38,15 @@ type Subscriber struct {
 
 	connected atomic.Bool
 	pending   atomic.Int64 // messages that the journal has not answered for yet
+
+	mu     sync.Mutex
+	topics []string    // subscribed to when connected
+	client paho.Client // nil until Run
 }
 
 // NewSubscriber makes a subscriber; Run runs it.
 func NewSubscriber(config SubscriberConfig, submit func(context.Context, Delivery) error, metrics *Metrics, log *slog.Logger) *Subscriber {
-	return &Subscriber{config: config, submit: submit, metrics: metrics, log: log}
+	return &Subscriber{config: config, submit: submit, metrics: metrics, log: log, topics: config.Topics}
 }
 
 // Connected reports whether it is connected and subscribed.
@@ -73,14 +80,10 @@ func (s *Subscriber) Run(ctx context.Context) error {
 	// handler must be the default one.
 	options.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { s.receive(ctx, m) })
 	options.SetOnConnectHandler(func(client paho.Client) {
-		filters := map[string]byte{}
-		for _, topic := range s.config.Topics {
-			if s.config.Group != "" {
-				topic = "$share/" + s.config.Group + "/" + topic
-			}
-			filters[topic] = 1
-		}
-		token := client.SubscribeMultiple(filters, nil)
+		s.mu.Lock()
+		topics := s.topics
+		s.mu.Unlock()
+		token := client.SubscribeMultiple(s.filters(topics), nil)
 		go func() {
 			<-token.Done()
 			if err := subscribeError(token); err != nil {
@@ -90,7 +93,7 @@ func (s *Subscriber) Run(ctx context.Context) error {
 				return
 			}
 			s.connected.Store(true)
-			s.log.Info("connected to the MQTT broker", "topics", s.config.Topics)
+			s.log.Info("connected to the MQTT broker", "topics", topics)
 		}()
 	})
 	options.SetConnectionLostHandler(func(_ paho.Client, err error) {
@@ -104,6 +107,9 @@ func (s *Subscriber) Run(ctx context.Context) error {
 	})
 
 	client := paho.NewClient(options)
+	s.mu.Lock()
+	s.client = client
+	s.mu.Unlock()
 	client.Connect() // retries until it succeeds
 	<-ctx.Done()
 	s.connected.Store(false)
@@ -116,6 +122,52 @@ func (s *Subscriber) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// filters are the topic filters as they are sent to the broker, with QoS 1.
+func (s *Subscriber) filters(topics []string) map[string]byte {
+	filters := map[string]byte{}
+	for _, topic := range topics {
+		if s.config.Group != "" {
+			topic = "$share/" + s.config.Group + "/" + topic
+		}
+		filters[topic] = 1
+	}
+	return filters
+}
+
+// SetTopics changes the topic filters while it runs. What the broker refuses is logged;
+// the other topics go on.
+func (s *Subscriber) SetTopics(topics []string) {
+	s.mu.Lock()
+	before, client := s.filters(s.topics), s.client
+	s.topics = topics
+	s.mu.Unlock()
+	if client == nil || !s.Connected() {
+		return // the next connection subscribes to them
+	}
+	added, removed := s.filters(topics), []string(nil)
+	for filter := range before {
+		if _, stays := added[filter]; stays {
+			delete(added, filter)
+		} else {
+			removed = append(removed, filter)
+		}
+	}
+	if len(added) > 0 {
+		token := client.SubscribeMultiple(added, nil)
+		go func() {
+			<-token.Done()
+			if err := subscribeError(token); err != nil {
+				s.log.Error("the MQTT broker refused new topics; check that the user may read them", "error", err)
+				return
+			}
+			s.log.Info("subscribed to more topics", "topics", slices.Sorted(maps.Keys(added)))
+		}()
+	}
+	if len(removed) > 0 {
+		client.Unsubscribe(removed...) // if it fails, what comes is of no known topic
+	}
 }
 
 // subscribeError returns the error of a subscription, refusals by the broker included.

@@ -112,3 +112,29 @@ func TestSubscriberOutlivesTheBroker(t *testing.T) {
 	waitFor(t, "20 messages", func() bool { return len(payloads(&box)) == 20 })
 	stop()
 }
+
+func TestSubscriberTakesMoreTopicsWhileItRuns(t *testing.T) {
+	broker := testserver.Mosquitto(t)
+	var box inbox
+	s, stop := subscribe(t, broker.URL(), box.submit)
+	s.SetTopics([]string{"t/+", "u/#"})
+	client, err := connect(t, broker.URL(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a message of the new topic", func() bool {
+		client.Publish("u/x", 1, false, "new").WaitTimeout(time.Second)
+		return payloads(&box)["new"] > 0
+	})
+	s.SetTopics([]string{"u/#"})
+	round := 0
+	waitFor(t, "the end of the old topic", func() bool {
+		round++
+		marker, before := fmt.Sprint("round ", round), payloads(&box)["old"]
+		client.Publish("t/1", 1, false, "old").WaitTimeout(time.Second)
+		client.Publish("u/x", 1, false, marker).WaitTimeout(time.Second)
+		waitFor(t, "a message of the topic that stays", func() bool { return payloads(&box)[marker] > 0 })
+		return payloads(&box)["old"] == before
+	})
+	stop()
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -13,7 +14,8 @@ import (
 )
 
 // Touch says that readings of a device, within a stretch of time, were stored, so
-// that its device-days there must be tallied again.
+// that its device-days there must be tallied again. With no device it says that the
+// community's indicators of the months there must be computed again.
 type Touch struct {
 	greentally.DeviceKey
 	From, To time.Time // of the earliest and the latest reading
@@ -44,8 +46,20 @@ func OpenTouches(ctx context.Context, js jetstream.JetStream, replicas int, log 
 	return &Touches{stream}, nil
 }
 
+// touchesInEntry is how many touches an entry holds at most: a few dozen kilobytes.
+const touchesInEntry = 1000
+
 // Put adds touches and returns when they are on disk.
 func (t *Touches) Put(ctx context.Context, touches []Touch) error {
+	for some := range slices.Chunk(touches, touchesInEntry) {
+		if err := t.put(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Touches) put(ctx context.Context, touches []Touch) error {
 	wire := make([]wireTouch, len(touches))
 	for i, touch := range touches {
 		wire[i] = wireTouch{Community: touch.Community, Device: touch.Device, From: touch.From.UnixNano(), To: touch.To.UnixNano()}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ type Watch struct {
 	Decode Decode
 
 	mu     sync.RWMutex
-	latest map[greentally.DeviceKey]greentally.Reading
+	latest map[greentally.DeviceKey]*latest
 }
 
 // See takes note of what the entries say. What cannot be decoded is the writer's to
@@ -34,48 +35,70 @@ func (w *Watch) Set(readings ...greentally.Reading) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.latest == nil {
-		w.latest = map[greentally.DeviceKey]greentally.Reading{}
+		w.latest = map[greentally.DeviceKey]*latest{}
 	}
 	for _, r := range readings {
-		before, known := w.latest[r.DeviceKey]
-		if !known {
-			w.latest[r.DeviceKey] = r
-			continue
+		known := w.latest[r.DeviceKey]
+		if known == nil {
+			known = &latest{times: map[string]time.Time{}}
+			w.latest[r.DeviceKey] = known
 		}
-		older, newer := before, r
-		if r.Time.Before(before.Time) {
-			older, newer = r, before
-		}
-		merged := newer
-		merged.Values = append([]greentally.Value(nil), newer.Values...)
-		for _, v := range older.Values {
-			if _, has := newer.Value(v.Quantity); !has {
-				merged.Values = append(merged.Values, v)
-			}
-		}
-		greentally.SortValues(merged.Values)
-		w.latest[r.DeviceKey] = merged
+		known.add(r)
 	}
 }
 
-// Latest returns what is known of the device: the time of its latest reading and
-// the latest value of each quantity.
+// latest is what is known of a device.
+type latest struct {
+	reading  greentally.Reading
+	times    map[string]time.Time // of its values, by quantity
+	measured time.Time            // of the latest reading that measures something; zero if there is none
+}
+
+func (l *latest) add(r greentally.Reading) {
+	values := slices.Clone(l.reading.Values) // others may hold the ones before
+	for _, v := range r.Values {
+		if r.Time.Before(l.times[v.Quantity]) {
+			continue
+		}
+		l.times[v.Quantity] = r.Time
+		if i := slices.IndexFunc(values, func(o greentally.Value) bool { return o.Quantity == v.Quantity }); i >= 0 {
+			values[i] = v
+		} else {
+			values = append(values, v)
+		}
+	}
+	greentally.SortValues(values)
+	if r.Measures() && !r.Time.Before(l.measured) {
+		l.reading, l.measured = r, r.Time
+	} else if l.measured.IsZero() {
+		l.reading = r
+	}
+	l.reading.Values = values
+}
+
+// Latest returns what is known of the device: the time of its latest reading that
+// measures something (of its status, if there is none) and the latest value of each
+// quantity.
 func (w *Watch) Latest(key greentally.DeviceKey) (greentally.Reading, bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	r, ok := w.latest[key]
-	return r, ok
+	l, ok := w.latest[key]
+	if !ok {
+		return greentally.Reading{}, false
+	}
+	return l.reading, true
 }
 
-// LatestByKind returns the time of the latest reading of each kind of device.
+// LatestByKind returns the time of the latest reading that measures something, of each kind of
+// device.
 func (w *Watch) LatestByKind() map[string]time.Time {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	latest := map[string]time.Time{}
-	for _, r := range w.latest {
-		if r.Time.After(latest[r.Kind]) {
-			latest[r.Kind] = r.Time
+	times := map[string]time.Time{}
+	for _, l := range w.latest {
+		if l.measured.After(times[l.reading.Kind]) {
+			times[l.reading.Kind] = l.measured
 		}
 	}
-	return latest
+	return times
 }

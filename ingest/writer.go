@@ -18,8 +18,8 @@ type Decode func(greentally.Message) ([]greentally.Reading, error)
 // Writer follows the journal and writes what the messages say to the store. It is
 // the only follower that reports what it cannot use.
 //
-// The order of its work makes it safe to be killed anywhere: readings, then dead
-// letters, then touches, then its place; each can be done twice.
+// The order of its work makes it safe to be killed anywhere: readings, then touches,
+// then dead letters, then its place; each can be done twice.
 type Writer struct {
 	Decode      Decode
 	Store       ReadingWriter

@@ -2,6 +2,7 @@ package records_test
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"math"
 	"testing"
@@ -74,6 +75,8 @@ func TestAddRefusesWhatIsNotARecord(t *testing.T) {
 		"ratio over 1":    func(r *greentally.Record) { r.Values["recyclable_ratio"] = 2.1 },
 		"no sample":       func(r *greentally.Record) { delete(r.Values, "sample_kg") },
 		"no stream":       func(r *greentally.Record) { r.Stream = "" },
+		"unknown stream":  func(r *greentally.Record) { r.Stream = "paper" },
+		"replaces nobody": func(r *greentally.Record) { r.Replaces = "01A" },
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,5 +89,36 @@ func TestAddRefusesWhatIsNotARecord(t *testing.T) {
 	}
 	if err := log.All(t.Context(), func(r greentally.Record) error { return errors.New("kept " + r.ID) }); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestARecordIsReplacedOnce(t *testing.T) {
+	log, _ := open(t, t.TempDir())
+	first, err := log.Add(t.Context(), audit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	correction := audit()
+	correction.Replaces, correction.Date = first.ID, greentally.Date{Year: 2026, Month: 9, Day: 30}
+	second, err := log.Add(t.Context(), correction)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*greentally.Record){
+		"again":                func(*greentally.Record) {},
+		"by another type":      func(r *greentally.Record) { r.Replaces, r.Type = second.ID, "inspection" },
+		"of another community": func(r *greentally.Record) { r.Replaces, r.Community = second.ID, "xixiang" },
+	} {
+		r := correction
+		spoil(&r)
+		if _, err := log.Add(t.Context(), r); !errors.Is(err, records.ErrInvalid) {
+			t.Errorf("replace %s: %v, want ErrInvalid", name, err)
+		}
+	}
+	if got, err := log.Get(t.Context(), second.ID); err != nil || got.Replaces != first.ID {
+		t.Errorf("got %+v, %v; want the correction", got, err)
+	}
+	if _, err := log.Get(t.Context(), "01A"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("get what is not there: %v", err)
 	}
 }

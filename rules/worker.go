@@ -14,7 +14,8 @@ import (
 	"greentally/rules/tally"
 )
 
-// Touch says that readings of a device from From to To, both inclusive, are new.
+// Touch says that readings of a device from From to To, both inclusive, are new; with
+// no device, that something else is, on which the community's indicators rest.
 type Touch struct {
 	greentally.DeviceKey
 	From, To time.Time
@@ -67,7 +68,22 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 	}
 	months := map[string]map[greentally.Month]bool{}
 	total := 0
+	touch := func(community string, month greentally.Month) {
+		if months[community] == nil {
+			months[community] = map[greentally.Month]bool{}
+		}
+		months[community][month] = true
+	}
 	for key, own := range byDevice(touches) {
+		if key.Device == "" {
+			if _, loc, ok := registry.Community(key.Community); ok {
+				for _, t := range own {
+					touch(key.Community, greentally.DateOf(t.From, loc).MonthOf())
+					touch(key.Community, greentally.DateOf(t.To, loc).MonthOf())
+				}
+			}
+			continue
+		}
 		device, kind, ok := registry.Device(key)
 		if !ok {
 			w.Log.Warn("device left the registry before its readings were tallied", "device", key.String())
@@ -84,10 +100,7 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 			}
 			total += len(days)
 			for _, d := range days {
-				if months[key.Community] == nil {
-					months[key.Community] = map[greentally.Month]bool{}
-				}
-				months[key.Community][d.Date.MonthOf()] = true
+				touch(key.Community, d.Date.MonthOf())
 			}
 		}
 	}
@@ -123,7 +136,8 @@ func (w *Worker) Report(ctx context.Context, community string, month greentally.
 	if err != nil {
 		return nil, err
 	}
-	records, err := w.Store.Records(ctx, community, month.First(), month.Last())
+	// All records, because a correction may be dated in another month.
+	records, err := w.Store.Records(ctx, community, greentally.Date{}, greentally.Date{})
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"greentally"
+	"greentally/devices"
 	"greentally/ingest"
+	"greentally/internal/strictyaml"
 	"greentally/store/sqlite"
 	"greentally/web"
 )
@@ -605,6 +607,94 @@ func TestNumbersForPeople(t *testing.T) {
 	}
 }
 
+func TestDifferences(t *testing.T) {
+	for _, tt := range []struct {
+		value, truth float64
+		unit         string
+		en, zh       string
+	}{
+		{0.9665, 0.9659, "ratio", "+0.06 pp", "+0.06 个百分点"},
+		{0.0309, 0.0311, "ratio", "-0.02 pp", "-0.02 个百分点"},
+		{0.56048, 0.56049, "ratio", "+0.00 pp", "+0.00 个百分点"},
+		{2.3485, 2.348, "g/household", "+0.02 %", "+0.02 %"},
+		{2.2, 2.5, "g/household", "-12.00 %", "-12.00 %"},
+	} {
+		if en, zh := difference(tt.value, tt.truth, tt.unit, reportWords["en"]), difference(tt.value, tt.truth, tt.unit, reportWords["zh"]); en != tt.en || zh != tt.zh {
+			t.Errorf("%v of %v %s is written %q and %q, want %q and %q", tt.value, tt.truth, tt.unit, en, zh, tt.en, tt.zh)
+		}
+	}
+	for _, language := range []string{"zh", "en"} {
+		for word := range reportWords["zh"] {
+			if reportWords[language][word] == "" {
+				t.Errorf("%s has no word for %s", language, word)
+			}
+		}
+	}
+}
+
+// Where there is no terminal, progress is two lines and not hundreds of bars.
+func TestProgressWithoutATerminal(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var memory bytes.Buffer
+	for _, out := range []io.Writer{file, &memory} {
+		p := newProgress(out, 24*time.Hour, "simulating")
+		for done := range 24 * 60 {
+			p.set(time.Duration(done) * time.Minute)
+		}
+		p.finish()
+	}
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{string(data), memory.String()} {
+		if !regexp.MustCompile(`^simulating …\nsimulating: 100 % \([0-9.]+m?s\)\n$`).MatchString(got) {
+			t.Errorf("progress is %q", got)
+		}
+	}
+}
+
+func TestDemoRefuses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	out, err := cli(t, "demo", "--lang", "fr", "--dir", dir)
+	wantError(t, "a language", err, `--lang "fr" is none of zh, en`)
+	if _, statErr := os.Stat(dir); out != "" || statErr == nil {
+		t.Errorf("it printed %q, or made its folder, all the same", out)
+	}
+}
+
+// In Chinese all that the demo shows is Chinese, but for names.
+func TestDemoInChinese(t *testing.T) {
+	var out, stderr buffer
+	finish := background(t, func(ctx context.Context) error {
+		return run(ctx, []string{"demo", "--lang", "zh", "--days", "1"}, nil, &out, &stderr)
+	})
+	waitFor(t, 2*time.Minute, "the demo's last line", func() bool { return strings.Contains(out.String(), "按 Ctrl-C 结束演示。\n") })
+	if err := finish(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"嘉苑社区 · 78 台设备 · ", " 条读数，用时 ", "│ 差 ", " 个百分点 │", "接口      http://127.0.0.1:", "监控指标  http://127.0.0.1:", "数据      ", "试试"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	for _, no := range []string{"devices", "readings in", "try:", "API ", "Metrics", "Data", "go on live", "difference", "pp"} {
+		if strings.Contains(out.String(), no) {
+			t.Errorf("%q is not Chinese", no)
+		}
+	}
+	if lines := strings.Split(stderr.String(), "\n"); lines[0] != "78 台设备发送 1 天的数据 …" || !strings.HasPrefix(lines[1], "78 台设备发送 1 天的数据: 100 %") || strings.Contains(stderr.String(), "\r") {
+		t.Errorf("standard error: %q", stderr.String())
+	}
+	if t.Failed() {
+		t.Log(out.String())
+	}
+}
+
 // closedPort returns an address on which nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
@@ -634,7 +724,8 @@ var asking = [][]string{
 func TestWithoutARunningGreentally(t *testing.T) {
 	address := closedPort(t)
 	config := writeFile(t, "greentally.yaml", "http: {listen: "+address+"}\n")
-	secure := writeFile(t, "greentally.yaml", "http: {listen: "+address+", tls: {cert_file: c, key_file: k}}\n")
+	certFile, keyFile := certificate(t)
+	secure := writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, tls: {cert_file: %q, key_file: %q}}\n", address, certFile, keyFile))
 	for _, args := range asking {
 		for _, where := range [][]string{{"--config", config}, {"--server", "http://" + address}, {"--server", "http://" + address + "/"}} {
 			_, err := cliWithInput(t, `{"community": "jiayuan", "date": "2026-10-08"}`, append(slices.Clone(args), where...)...)
@@ -654,10 +745,19 @@ type api struct {
 	done    []string // what was done to letters
 	added   []greentally.Record
 	adopted []greentally.Device
+	adopt   func(greentally.Device) error // nil takes all of the site e1
 }
 
 func startAPI(t *testing.T, token string) *api {
 	t.Helper()
+	a, handler := newAPI(token)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	a.url = server.URL
+	return a
+}
+
+func newAPI(token string) (*api, http.Handler) {
 	noon := time.Date(2026, 10, 8, 4, 0, 0, 0, time.UTC)
 	a := &api{letters: []ingest.DeadLetter{
 		{ID: 3, Topic: "greentally/v1/jiayuan/bin-17/readings", Payload: []byte(`{"mass_kg": 3}`), Received: noon, Reason: greentally.UnknownDevice, Detail: "bin-17\nis new"},
@@ -719,22 +819,26 @@ func startAPI(t *testing.T, token string) *api {
 			return []ingest.Discovered{
 				{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-17"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon, Payload: `{"mass_kg": 3}`},
 				{DeviceKey: greentally.DeviceKey{Community: "other", Device: "bin-18"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon},
+				{DeviceKey: greentally.DeviceKey{Device: "24e124713b492871"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
+				{DeviceKey: greentally.DeviceKey{Device: "24e124713b4928711"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
+				{DeviceKey: greentally.DeviceKey{Device: "24e124713b4928712"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
 			}, nil
 		},
 		Adopt: func(_ context.Context, d greentally.Device) error {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.adopted = append(a.adopted, d)
-			if d.Site != "e1" {
+			if a.adopt != nil {
+				if err := a.adopt(d); err != nil {
+					return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+				}
+			} else if d.Site != "e1" {
 				return fmt.Errorf("%w: there is no site %q", web.ErrBadRequest, d.Site)
 			}
 			return nil
 		},
 	}
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(server.Close)
-	a.url = server.URL
-	return a
+	return a, s.Handler()
 }
 
 // doneTo returns what was done to letters since the last time.
@@ -785,6 +889,54 @@ func TestDevices(t *testing.T) {
 	}
 	_, err = cli(t, "devices", "adopt", "--server", a.url)
 	wantError(t, "nothing to adopt", err, "accepts 1 arg")
+}
+
+// The hardware's own name and the facts that its profile asks for can be given, so that
+// any device that speaks can be adopted by command.
+func TestAdoptWithAddressAndFacts(t *testing.T) {
+	a := startAPI(t, "")
+	folder := folders(t, map[string]string{"jiayuan.yaml": "community: jiayuan\nname: {en: Jiayuan}\nhouseholds: 1\nsites: [{id: e1, type: estate}]\n"})
+	live, err := devices.OpenLive(devices.Options{Communities: strictyaml.Dir(folder)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.adopt = live.Adopt
+	const eui = "24e124713b492871"
+	common := []string{"--community", "jiayuan", "--site", "e1", "--server", a.url}
+	facts := []string{"--fact", "empty_distance_mm=850", "--fact", "full_distance_mm=250.5"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"no facts", []string{eui, "--kind", "battery_box"}, []string{"asks for the fact empty_distance_mm", "asks for the fact full_distance_mm"}},
+		{"a fact too many", append([]string{eui, "--kind", "battery_box", "--fact", "hight=3"}, facts...), []string{`has no use for a fact "hight"`}},
+		{"an id and an address", []string{eui, "--id", "a", "--address", "b"}, []string{"give either --id or --address"}},
+		{"a fact without a number", []string{eui, "--fact", "hight"}, []string{`"hight" for "--fact"`, "want a name and a number, such as"}},
+		{"a fact that is no number", []string{eui, "--fact", "hight=NaN"}, []string{"want a name and a number"}},
+		{"a fact without a name", []string{eui, "--fact", "=3"}, []string{"want a name and a number"}},
+		{"a fact twice", []string{eui, "--fact", "hight=3", "--fact", "hight=4"}, []string{"hight is given twice"}},
+	} {
+		_, err := cli(t, append(append([]string{"devices", "adopt"}, tt.args...), common...)...)
+		wantError(t, tt.name, err, tt.want...)
+	}
+	for i, args := range [][]string{{eui, "--kind", "battery_box"}, {eui + "1", "--kind", "sorting_bin", "--stream", "food", "--id", "bin-1"}, {"box-2", "--kind", "battery_box", "--address", eui + "2"}} {
+		if out, err := cli(t, slices.Concat([]string{"devices", "adopt"}, args, facts, common)...); err != nil || !strings.Contains(out, "into jiayuan as a "+args[2]) {
+			t.Fatalf("%v: %q, %v", args, out, err)
+		}
+		address := eui + []string{"", "1", "2"}[i]
+		readings, err := live.Decode(greentally.Message{
+			Topic: "application/x/device/" + address + "/event/up", Payload: []byte(`{"time": "2026-10-08T04:00:00Z", "object": {"distance": 550}}`),
+			Received: time.Date(2026, 10, 8, 4, 0, 0, 0, time.UTC),
+		})
+		if want := []string{eui, "bin-1", "box-2"}[i]; err != nil || len(readings) != 1 || readings[0].Device != want {
+			t.Errorf("%v: %+v, %v; want a reading of %s", args, readings, err, want)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(folder, "jiayuan.yaml"))
+	if err != nil || strings.Count(string(data), "address:") != 2 || strings.Count(string(data), "empty_distance_mm: 850\n") != 3 {
+		t.Errorf("the file is now, %v\n%s", err, data)
+	}
 }
 
 func TestDeadLetters(t *testing.T) {
@@ -933,6 +1085,70 @@ func TestCommandsBearTheToken(t *testing.T) {
 	} {
 		_, err := cli(t, append([]string{"deadletter", "list"}, tt.args...)...)
 		wantError(t, tt.name, err, tt.want...)
+	}
+}
+
+// A certificate that signs itself locks nobody out: that of the configuration is
+// trusted, under whatever name it bears, and another can be named.
+func TestCommandsTrustTheCertificate(t *testing.T) {
+	a, handler := newAPI("s3cret")
+	certFile, keyFile := certificate(t)
+	tlsConfig, err := serverTLS{CertFile: certFile, KeyFile: keyFile}.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	server.TLS = tlsConfig
+	server.StartTLS()
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := writeFile(t, "token", "s3cret\n")
+	listening := func(address, certFile string) string {
+		return writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, token_file: %q, tls: {cert_file: %q, key_file: %q}}\n", address, token, certFile, keyFile))
+	}
+	config := listening("127.0.0.1:"+port, certFile)
+	otherFile, _ := certificate(t)
+	for _, args := range [][]string{
+		{"--config", config},
+		{"--config", listening(":"+port, certFile)},
+		{"--config", listening("0.0.0.0:"+port, certFile)},
+		{"--config", listening("localhost:"+port, certFile)},
+		{"--config", listening("127.0.0.1:"+port, otherFile), "--ca-file", certFile},
+		{"--server", server.URL, "--token-file", token, "--ca-file", certFile},
+	} {
+		if out, err := cli(t, append([]string{"deadletter", "delete", "--reason", "too_large"}, args...)...); err != nil || out != "deleted 0\n" {
+			t.Errorf("%v: %q, %v", args, out, err)
+		}
+	}
+	if out, err := cli(t, "deadletter", "delete", "--all", "--config", config); err != nil || out != "deleted 3\n" || len(a.letters) != 0 {
+		t.Errorf("many calls: %q, %v", out, err)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"another certificate", []string{"--config", listening("127.0.0.1:"+port, otherFile)}, []string{"certificate signed by unknown authority"}},
+		// What the configuration says is for the server that it names.
+		{"another server", []string{"--config", config, "--server", server.URL, "--token-file", token}, []string{"certificate signed by unknown authority"}},
+		{"the certificate of another", []string{"--config", config, "--ca-file", otherFile}, []string{"certificate signed by unknown authority"}},
+		{"no file", []string{"--config", config, "--ca-file", certFile + "x"}, []string{"--ca-file: ", "cert.pemx"}},
+		{"a file that holds none", []string{"--config", config, "--ca-file", token}, []string{"--ca-file: ", "token holds no certificate in PEM form"}},
+		{"no file in the configuration", []string{"--config", listening("127.0.0.1:"+port, certFile+"x")}, []string{"http.tls.cert_file: ", "cert.pemx"}},
+		{"none in the configuration", []string{"--config", listening("127.0.0.1:"+port, token)}, []string{"http.tls.cert_file: ", "token holds no certificate in PEM form"}},
+	} {
+		_, err := cli(t, append([]string{"deadletter", "list"}, tt.args...)...)
+		wantError(t, tt.name, err, tt.want...)
+	}
+	for _, command := range []string{"devices", "deadletter", "record"} {
+		out, err := cli(t, command, "--help")
+		if err != nil || !strings.Contains(out, "http.token_file of the configuration; with --server, none)") {
+			t.Errorf("%s --help does not say where the token is from: %v\n%s", command, err, out)
+		}
 	}
 }
 

@@ -309,6 +309,17 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 	}
 }
 
+// A space after a comma is no part of what follows it.
+func TestListsInTheEnvironment(t *testing.T) {
+	c, err := loadConfig("", []string{"GREENTALLY_MQTT_URLS=tcp://a:1883, tcp://b:1883 ,\ttcp://c:1883", "GREENTALLY_MQTT_TOPICS= a b/# "})
+	if want := []string{"tcp://a:1883", "tcp://b:1883", "tcp://c:1883"}; err != nil || !slices.Equal(c.MQTT.URLs, want) {
+		t.Errorf("got %q, %v, want %q", c.MQTT.URLs, err, want)
+	}
+	if want := []string{"a b/#"}; !slices.Equal(c.MQTT.Topics, want) {
+		t.Errorf("got %q, want %q", c.MQTT.Topics, want)
+	}
+}
+
 func TestBadEnvironment(t *testing.T) {
 	for _, tt := range []struct {
 		environment []string
@@ -635,6 +646,10 @@ func TestBrokerUsers(t *testing.T) {
 		{"right", "users:\n- {username: jiayuan/bin-1, password_bcrypt: " + hash + "}\n- {username: reader, password_bcrypt: " + hash + ", publish: [], subscribe: ['#']}\n", nil},
 		{"no users", "users: []\n", []string{":1: no users"}},
 		{"an unknown key", "users:\n- username: a\n  password: b\n", []string{`:3: unknown key "password"`}},
+		{
+			"two of one name", "users:\n- {username: a, password_bcrypt: " + hash + "}\n- password_bcrypt: " + hash + "\n  username: a\n",
+			[]string{":4: user a is there twice"},
+		},
 		{
 			"all at once", "users:\n- {username: a, password_bcrypt: secret}\n- {username: 'a/#', password_bcrypt: " + hash + "}\n",
 			[]string{":2: password_bcrypt of a is not a bcrypt hash; make one with: greentally hash-password", `:3: username "a/#" is empty or has + or # in it`},

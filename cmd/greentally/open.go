@@ -20,6 +20,7 @@ import (
 	"greentally/devices"
 	"greentally/ingest"
 	"greentally/internal/embeddednats"
+	"greentally/internal/strictyaml"
 	"greentally/rules"
 	"greentally/rules/indicators"
 	"greentally/store/influx"
@@ -41,24 +42,21 @@ func (c config) sqliteFile() string { return filepath.Join(c.DataDir, "greentall
 // registryOptions says what the registry is made of.
 func (c config) registryOptions() devices.Options {
 	o := devices.Options{
-		Communities: devices.Dir(c.Communities),
+		Communities: strictyaml.Dir(c.Communities),
 		Limits: devices.Limits{MaxPayload: int(c.Limits.MaxPayload), MaxFuture: time.Duration(c.Limits.MaxFuture),
 			MaxPast: time.Duration(c.Limits.MaxPast)},
 	}
 	if c.Kinds != "" {
-		o.Kinds = append(o.Kinds, devices.Dir(c.Kinds))
+		o.Kinds = append(o.Kinds, strictyaml.Dir(c.Kinds))
 	}
 	if c.Profiles != "" {
-		o.Profiles = append(o.Profiles, devices.Dir(c.Profiles))
+		o.Profiles = append(o.Profiles, strictyaml.Dir(c.Profiles))
 	}
 	return o
 }
 
 // openRegistry loads kinds, profiles and communities.
 func openRegistry(c config) (*devices.Live, error) {
-	if err := os.MkdirAll(c.Communities, 0o755); err != nil {
-		return nil, fmt.Errorf("folder of communities: %w", err)
-	}
 	registry, err := devices.OpenLive(c.registryOptions())
 	if err != nil {
 		return nil, fmt.Errorf("registry:\n%w", err)
@@ -88,7 +86,7 @@ func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *gre
 func openIndicators(c config, kinds *devices.Registry) (*indicators.Set, error) {
 	folders := []fs.FS{indicators.Shipped()}
 	if c.Indicators != "" {
-		folders = append(folders, os.DirFS(c.Indicators))
+		folders = append(folders, strictyaml.Dir(c.Indicators))
 	}
 	set, err := indicators.Load(kinds.Kind, folders...)
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
+	"greentally/devices"
 	"greentally/ingest"
 	"greentally/records"
 	"greentally/rules"
@@ -66,7 +69,26 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	closers = append(closers, lock.Unlock)
 
-	// What there is to know beforehand: devices and indicators.
+	// What there is to know beforehand: secrets, devices and indicators.
+	token, err := secret(c.HTTP.TokenFile)
+	if err != nil {
+		return fmt.Errorf("http.token_file: %w", err)
+	}
+	httpTLS, err := c.HTTP.TLS.config()
+	if err != nil {
+		return fmt.Errorf("http.tls: %w", err)
+	}
+	users, err := c.Broker.users()
+	if err != nil {
+		return fmt.Errorf("broker.users_file: %w", err)
+	}
+	brokerTLS, err := c.Broker.TLS.config()
+	if err != nil {
+		return fmt.Errorf("broker.tls: %w", err)
+	}
+	if err := os.MkdirAll(c.Communities, 0o755); err != nil {
+		return fmt.Errorf("folder of communities: %w", err)
+	}
 	registry, err := openRegistry(c)
 	if err != nil {
 		return err
@@ -139,17 +161,28 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	worker := newWorker(store, registry, set, log)
 	worker.Tallied, worker.Computed = own.tallied, own.computed
 	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
+	copies := make(chan struct{}, 1)                 // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {
 			return r, err
 		}
-		return r, store.WriteRecords(ctx, []greentally.Record{r})
+		if err := store.WriteRecords(ctx, []greentally.Record{r}); err != nil {
+			log.Warn("a record was kept, but not copied to the store yet", "record", r.ID, "error", err)
+		}
+		select {
+		case copies <- struct{}{}:
+		default: // it is asked for already
+		}
+		return r, nil
 	}
 
 	followers, followCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	followCtx, stopFollowers := context.WithCancel(followCtx)
-	defer stopFollowers()
+	closers = append(closers, func() error { // also if something below fails
+		stopFollowers()
+		return followers.Wait()
+	})
 	followers.Go(func() error { return journal.Follow(followCtx, "writer", writer.Write) })
 	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
 	followers.Go(func() error {
@@ -160,7 +193,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return journal.Tidy(followCtx) })
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
 	followers.Go(func() error { return reloadOn(followCtx, reload, registry.Reload, log) })
-	followers.Go(func() error { return copyRecords(followCtx, recordLog, store, log) })
+	followers.Go(func() error { return copyRecords(followCtx, copies, recordLog, store, touches, registry, log) })
 	followers.Go(func() error { return rememberLatest(followCtx, watch, registry.Current().Communities(), store, log) })
 
 	// Where messages come from. When the sources stop, the journal still takes what is
@@ -200,22 +233,20 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		subscriber := ingest.NewSubscriber(config, journal.Submit, metrics, log.With("part", "subscriber"))
 		connected = subscriber.Connected
+		if len(c.MQTT.Topics) == 0 {
+			registry.OnChange(func(r *devices.Registry) { subscriber.SetTopics(r.Filters()) })
+		}
 		sources.Go(func() error { return subscriber.Run(sourceCtx) })
 	} else {
-		users, err := c.Broker.users()
-		if err != nil {
-			return fmt.Errorf("broker.users_file: %w", err)
-		}
-		tlsConfig, err := c.Broker.TLS.config()
-		if err != nil {
-			return fmt.Errorf("broker.tls: %w", err)
-		}
-		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: tlsConfig, Users: users},
+		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users},
 			journal.Submit, metrics, log.With("part", "broker"))
 		if err != nil {
 			return err
 		}
 		up.mqttURL = "tcp://" + broker.Addr.String()
+		if brokerTLS != nil {
+			up.mqttURL = "tls://" + broker.Addr.String()
+		}
 		sources.Go(func() error {
 			<-sourceCtx.Done()
 			return broker.Close()
@@ -223,10 +254,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 
 	// The API.
-	token, err := secret(c.HTTP.TokenFile)
-	if err != nil {
-		return fmt.Errorf("http.token_file: %w", err)
-	}
 	server := &web.Server{
 		Token: token, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
 		Communities: func() []*greentally.Community { return registry.Current().Communities() },
@@ -303,10 +330,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return fmt.Errorf("http.listen: %w", err)
 	}
 	scheme := "http://"
-	if tlsConfig, err := c.HTTP.TLS.config(); err != nil {
-		return errors.Join(fmt.Errorf("http.tls: %w", err), listener.Close())
-	} else if tlsConfig != nil {
-		listener, scheme = tls.NewListener(listener, tlsConfig), "https://"
+	if httpTLS != nil {
+		listener, scheme = tls.NewListener(listener, httpTLS), "https://"
 	}
 	up.httpURL = scheme + listener.Addr().String()
 	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
@@ -332,9 +357,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	err = sources.Wait()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = errors.Join(err, journal.Close(drain))
-	stopFollowers()
-	return errors.Join(err, followers.Wait())
+	return errors.Join(err, journal.Close(drain))
 }
 
 // applyTouches tallies what was touched, tries until it works, and then rests for as
@@ -344,8 +367,8 @@ func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch,
 	for i, t := range all {
 		touches[i] = rules.Touch{DeviceKey: t.DeviceKey, From: t.From, To: t.To}
 	}
-	start := time.Now()
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	start, wait := time.Now(), 100*time.Millisecond
+	for attempt := 1; ; attempt++ {
 		err := worker.Apply(ctx, touches)
 		if err == nil {
 			break
@@ -353,7 +376,10 @@ func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch,
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		log.Warn("device-days could not be tallied; trying until it works", "error", err)
+		if attempt == 1 || attempt%20 == 0 {
+			log.Warn("device-days could not be tallied; trying until it works", "error", err, "attempt", attempt)
+		}
+		start, wait = time.Now(), min(2*wait, 5*time.Second)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -383,16 +409,58 @@ func reloadOn(ctx context.Context, signals <-chan os.Signal, reload func() error
 	}
 }
 
-// copyRecords gives the store its copy of the records.
-func copyRecords(ctx context.Context, from *records.Log, to greentally.RecordStore, log *slog.Logger) error {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := from.All(ctx, func(r greentally.Record) error { return to.WriteRecords(ctx, []greentally.Record{r}) })
-		if err == nil || ctx.Err() != nil {
-			return nil
+// copyRecords gives the store its copy of the records, at the start and whenever it is
+// asked to, and has the indicators of their months computed again.
+func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, to greentally.RecordStore,
+	touches *ingest.Touches, registry *devices.Live, log *slog.Logger) error {
+	copied := uint64(0) // up to where the log is copied
+	pass := func() error {
+		at, touched := copied, map[ingest.Touch]bool{}
+		touch := func(r greentally.Record) {
+			if loc, ok := registry.Current().Location(r.Community); ok {
+				day := r.Date.Start(loc)
+				touched[ingest.Touch{DeviceKey: greentally.DeviceKey{Community: r.Community}, From: day, To: day}] = true
+			}
 		}
-		log.Warn("records were not copied to the store; trying until it works", "error", err)
+		err := from.Since(ctx, copied, func(sequence uint64, r greentally.Record) error {
+			at = sequence
+			touch(r)
+			if r.Replaces != "" {
+				replaced, err := from.Get(ctx, r.Replaces)
+				if err != nil {
+					return err
+				}
+				touch(replaced)
+			}
+			return to.WriteRecords(ctx, []greentally.Record{r})
+		})
+		if err != nil {
+			return err
+		}
+		if err := touches.Put(ctx, slices.Collect(maps.Keys(touched))); err != nil {
+			return err
+		}
+		copied = at
+		return nil
+	}
+	for {
+		for wait, attempt := time.Second, 1; ; wait, attempt = min(2*wait, time.Minute), attempt+1 {
+			err := pass()
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			log.Warn("records were not copied to the store; trying until it works", "error", err, "attempt", attempt)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return nil
+			}
+		}
 		select {
-		case <-time.After(wait):
+		case <-asked:
 		case <-ctx.Done():
 			return nil
 		}

@@ -152,6 +152,15 @@ func Mosquitto(t testing.TB, lines ...string) *Server {
 	})
 }
 
+// MosquittoPassword adds a user to a password file for mosquitto.
+func MosquittoPassword(t testing.TB, file, user, password string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "mosquitto_passwd", "-b", "-c", file, user, password).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mosquitto_passwd: %v\n%s\nit comes with mosquitto; get it with: make tools (or apt-get install mosquitto)", err, out)
+	}
+}
+
 // Influxd starts InfluxDB 1.8.10, which asks for no password.
 func Influxd(t testing.TB) *Server {
 	t.Helper()

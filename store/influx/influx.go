@@ -629,7 +629,14 @@ func (s *Store) WriteRecords(ctx context.Context, records []greentally.Record) e
 
 // Records returns a community's records.
 func (s *Store) Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
-	records, err := latest(ctx, s, "record", tag(tagCommunity, community)+" AND "+between(from.Start(time.UTC), to.Add(1).Start(time.UTC)),
+	condition := tag(tagCommunity, community)
+	if from != (greentally.Date{}) {
+		condition += " AND time >= " + strconv.FormatInt(from.Start(time.UTC).UnixNano(), 10)
+	}
+	if to != (greentally.Date{}) {
+		condition += " AND time < " + strconv.FormatInt(to.Add(1).Start(time.UTC).UnixNano(), 10)
+	}
+	records, err := latest(ctx, s, "record", condition,
 		func(r greentally.Record) string { return r.ID })
 	slices.SortFunc(records, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
 	return records, err

@@ -216,7 +216,7 @@ func (s *Store) Records(_ context.Context, community string, from, to greentally
 		if err := json.Unmarshal(data, &r); err != nil {
 			return nil, err
 		}
-		if r.Community == community && !r.Date.Before(from) && !to.Before(r.Date) {
+		if r.Community == community && !r.Date.Before(from) && (to == greentally.Date{} || !to.Before(r.Date)) {
 			all = append(all, r)
 		}
 	}

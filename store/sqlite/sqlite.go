@@ -411,7 +411,8 @@ func (s *Store) WriteRecords(ctx context.Context, records []greentally.Record) e
 // Records returns a community's records.
 func (s *Store) Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
 	return list[greentally.Record](ctx, s, "records",
-		"select record from records where community = ? and date >= ? and date <= ? order by id", community, from.String(), to.String())
+		"select record from records where community = ? and date >= ? and (date <= ? or ?) order by id",
+		community, from.String(), to.String(), to == greentally.Date{})
 }
 
 // upsert writes the items, each as JSON and with the columns that args gives.

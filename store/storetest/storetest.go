@@ -376,4 +376,18 @@ func testRecords(t *testing.T, s greentally.Store) {
 		t.Fatal(err)
 	}
 	same(t, "the records", got, []greentally.Record{all[1], all[2], all[4]})
+	for what, bounds := range map[string]struct {
+		from, to greentally.Date
+		want     []greentally.Record
+	}{
+		"no bounds":   {want: []greentally.Record{all[0], all[1], all[2], all[4]}},
+		"a beginning": {from: october.First(), want: []greentally.Record{all[1], all[2], all[4]}},
+		"an end":      {to: october.First(), want: []greentally.Record{all[0], all[1], all[4]}},
+	} {
+		got, err := s.Records(t.Context(), "jiayuan", bounds.from, bounds.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "the records with "+what, got, bounds.want)
+	}
 }
