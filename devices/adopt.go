@@ -44,7 +44,7 @@ func (l *Live) Adopt(device greentally.Device) error {
 		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
 	}
 	candidate := l.options
-	candidate.Communities.instead = map[string][]byte{filepath.Base(c.file): changed}
+	candidate.Communities = candidate.Communities.With(filepath.Base(c.file), changed)
 	if _, err := Load(candidate); err != nil {
 		return fmt.Errorf("adopt device %s: the file would not be valid: %w", device.Key(), err)
 	}

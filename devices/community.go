@@ -28,8 +28,8 @@ const (
 )
 
 // loadCommunities reads the communities' files, by id.
-func (r *Registry) loadCommunities(folder Folder, complete bool) (all []*community, errs []error) {
-	names, contents, err := folder.files()
+func (r *Registry) loadCommunities(folder strictyaml.Folder, complete bool) (all []*community, errs []error) {
+	names, contents, err := folder.Files()
 	if err != nil {
 		errs = append(errs, err)
 	}
@@ -226,11 +226,11 @@ func (r *Registry) checkDevice(d *greentally.Device, sites map[string]bool, comp
 		}
 		return
 	}
-	r.checkAgainstKind(d, k, path, wrong)
+	r.checkAgainstKind(d, k, wrong)
 }
 
 // checkAgainstKind checks what a device says of its quantities.
-func (r *Registry) checkAgainstKind(d *greentally.Device, k *kind, path []any, wrong func(key, format string, args ...any)) {
+func (r *Registry) checkAgainstKind(d *greentally.Device, k *kind, wrong func(key, format string, args ...any)) {
 	if k.NeedsStream && d.Stream == "" {
 		wrong("stream", "a %s needs its stream: recyclable, hazardous, food or residual", k.Name)
 	}

@@ -95,7 +95,7 @@ type decoding struct {
 	scratch  *scratch
 
 	readings   []greentally.Reading
-	rejections []error
+	rejections []*greentally.Rejection
 	more       int // rejections beyond maxDetails
 
 	// Of the element of the payload that is being decoded:
@@ -120,13 +120,20 @@ func (d *decoding) reject(reason greentally.Reason, format string, args ...any) 
 
 func (d *decoding) err() error {
 	if d.more > 0 {
-		last := d.rejections[len(d.rejections)-1].(*greentally.Rejection)
+		last := d.rejections[len(d.rejections)-1]
 		d.rejections = append(d.rejections, greentally.Reject(last.Reason, "and %d more", d.more))
 	}
-	if len(d.rejections) == 1 {
+	switch len(d.rejections) {
+	case 0:
+		return nil
+	case 1:
 		return d.rejections[0]
 	}
-	return errors.Join(d.rejections...)
+	all := make([]error, len(d.rejections))
+	for i, r := range d.rejections {
+		all[i] = r
+	}
+	return errors.Join(all...)
 }
 
 // fail makes the whole message a bad payload: no reading of it is used.

@@ -11,6 +11,7 @@ import (
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/strictyaml"
 )
 
 const jiayuan = `community: jiayuan
@@ -42,12 +43,12 @@ devices:
 // received is when the messages of these tests came in.
 var received = time.Date(2026, 10, 1, 8, 0, 0, 0, time.UTC)
 
-func folder(files map[string]string) devices.Folder {
+func folder(files map[string]string) strictyaml.Folder {
 	fs := fstest.MapFS{}
 	for name, text := range files {
 		fs[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return devices.Folder{Name: "x", FS: fs}
+	return strictyaml.Folder{Name: "x", FS: fs}
 }
 
 func load(tb testing.TB, o devices.Options) *devices.Registry {
@@ -314,7 +315,7 @@ func TestFilters(t *testing.T) {
 
 // A kind and a profile that nobody shipped, by YAML alone.
 func TestNewKindAndProfileFromFolders(t *testing.T) {
-	o := devices.Options{Kinds: []devices.Folder{devices.Dir("testdata/kinds")}, Profiles: []devices.Folder{devices.Dir("testdata/profiles")}}
+	o := devices.Options{Kinds: []strictyaml.Folder{strictyaml.Dir("testdata/kinds")}, Profiles: []strictyaml.Folder{strictyaml.Dir("testdata/profiles")}}
 	shipped, err := devices.Check(devices.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"greentally/internal/strictyaml"
 )
 
 // FuzzCommunity loads kinds and profiles once, because that takes most of the time.
@@ -20,7 +22,7 @@ func FuzzCommunity(f *testing.F) {
 		"- {id: b, kind: sorting_bin, site: a, stream: food, interval: 1m, limits: {fill_ratio: 0.8}, registers: {lid_openings: {modulus: 9}}}\n" +
 		"- {id: c, kind: oil_drum, site: b, profile: milesight_em400_mud, address: x, facts: {empty_distance_mm: 900, full_distance_mm: 90}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		folder := Folder{Name: "x", FS: fstest.MapFS{"a.yaml": &fstest.MapFile{Data: data}}}
+		folder := strictyaml.Folder{Name: "x", FS: fstest.MapFS{"a.yaml": &fstest.MapFile{Data: data}}}
 		communities, errs := definitions.loadCommunities(folder, complete)
 		for _, err := range errs {
 			if !strings.HasPrefix(err.Error(), "x/a.yaml:") {

@@ -128,7 +128,8 @@ func isWord(s string) bool { return len(s) <= 64 && regexp.MustCompile(wordPatte
 func isID(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if digit := c >= '0' && c <= '9'; !letter && !digit && c != '_' && c != '-' {
 			return false
 		}
 	}

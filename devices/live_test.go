@@ -11,6 +11,7 @@ import (
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/strictyaml"
 )
 
 // communities makes a folder of communities on disk.
@@ -20,7 +21,7 @@ func communities(t *testing.T, files map[string]string) (dir string, live *devic
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), text)
 	}
-	live, err := devices.OpenLive(devices.Options{Communities: devices.Dir(dir)})
+	live, err := devices.OpenLive(devices.Options{Communities: strictyaml.Dir(dir)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func functions() []string {
 // newMapping compiles and checks the expressions of a form for devices of the kinds.
 func newMapping(m *MessageForm, facts []Fact, kinds []*kind, path []any, add report) *mapping {
 	made := &mapping{}
-	var payload types.Type = types.String
+	payload := types.String
 	if m.Format == JSON {
 		made.fields = &field{inner: map[string]*field{}}
 		for _, name := range slices.Sorted(maps.Keys(m.Fields)) {

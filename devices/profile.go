@@ -87,10 +87,10 @@ type form struct {
 }
 
 // loadProfiles is to profiles what loadKinds is to kinds.
-func loadProfiles(folders []Folder, kinds map[string]*kind, kindsComplete bool) (profiles map[string]*profile, complete bool, errs []error) {
+func loadProfiles(folders []strictyaml.Folder, kinds map[string]*kind, kindsComplete bool) (profiles map[string]*profile, complete bool, errs []error) {
 	profiles, complete = map[string]*profile{}, true
 	for _, folder := range folders {
-		names, contents, err := folder.files()
+		names, contents, err := folder.Files()
 		if err != nil {
 			errs = append(errs, err)
 		}

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/strictyaml"
 )
 
 // Options say what a registry is made of.
 type Options struct {
-	Kinds       []Folder // besides those that are shipped
-	Profiles    []Folder // besides those that are shipped
-	Communities Folder   // one file for each community; a Folder without FS has none
+	Kinds       []strictyaml.Folder // besides those that are shipped
+	Profiles    []strictyaml.Folder // besides those that are shipped
+	Communities strictyaml.Folder   // one file for each community; one without FS has none
 	Limits      Limits
 }
 
@@ -89,8 +90,8 @@ func Load(o Options) (*Registry, error) {
 // is missing from it because a file could not be read.
 func loadDefinitions(o Options) (r *Registry, complete bool, errs []error) {
 	r = &Registry{limits: o.Limits.withDefaults(), units: newUnits()}
-	kinds, kindsComplete, errs := loadKinds(append([]Folder{Kinds()}, o.Kinds...), r.units)
-	profiles, profilesComplete, more := loadProfiles(append([]Folder{Catalog()}, o.Profiles...), kinds, kindsComplete)
+	kinds, kindsComplete, errs := loadKinds(append([]strictyaml.Folder{Kinds()}, o.Kinds...), r.units)
+	profiles, profilesComplete, more := loadProfiles(append([]strictyaml.Folder{Catalog()}, o.Profiles...), kinds, kindsComplete)
 	r.kinds, r.profiles = kinds, profiles
 	return r, kindsComplete && profilesComplete, append(errs, more...)
 }

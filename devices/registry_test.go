@@ -10,6 +10,7 @@ import (
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/strictyaml"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -33,9 +34,9 @@ func golden(t *testing.T, file, got string) {
 // All that is wrong with any file comes at once, with file and line.
 func TestLoadReportsEverything(t *testing.T) {
 	_, err := devices.Load(devices.Options{
-		Kinds:       []devices.Folder{devices.Dir("testdata/bad/kinds")},
-		Profiles:    []devices.Folder{devices.Dir("testdata/bad/profiles")},
-		Communities: devices.Dir("testdata/bad/communities"),
+		Kinds:       []strictyaml.Folder{strictyaml.Dir("testdata/bad/kinds")},
+		Profiles:    []strictyaml.Folder{strictyaml.Dir("testdata/bad/profiles")},
+		Communities: strictyaml.Dir("testdata/bad/communities"),
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -44,7 +45,7 @@ func TestLoadReportsEverything(t *testing.T) {
 }
 
 func TestLoadOfAFolderThatIsNotThere(t *testing.T) {
-	_, err := devices.Load(devices.Options{Communities: devices.Dir(filepath.Join(t.TempDir(), "none"))})
+	_, err := devices.Load(devices.Options{Communities: strictyaml.Dir(filepath.Join(t.TempDir(), "none"))})
 	if err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("got %v, want an error that names the folder", err)
 	}
@@ -123,7 +124,7 @@ tests:
   want:
   - values: {openings: 3}
 `})
-	n, err := devices.Check(devices.Options{Kinds: []devices.Folder{kinds}})
+	n, err := devices.Check(devices.Options{Kinds: []strictyaml.Folder{kinds}})
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -86,7 +86,7 @@ func OpenJournal(ctx context.Context, js jetstream.JetStream, config JournalConf
 	if j.last, err = j.lastStamp(ctx); err != nil {
 		return nil, err
 	}
-	go j.run()
+	go j.run() //nolint:contextcheck // it goes on until Close, to finish what it has taken
 	return j, nil
 }
 

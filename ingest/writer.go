@@ -61,7 +61,9 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 				letter := deadLetter(message, origin, err)
 				b.letters = append(b.letters, letter)
 				if letter.Reason == greentally.UnknownDevice && w.Unknown != nil {
-					w.retry(ctx, "note an unknown device", func() error { return w.Unknown(ctx, message) })
+					if err := w.retry(ctx, "note an unknown device", func() error { return w.Unknown(ctx, message) }); err != nil {
+						return err
+					}
 				}
 			}
 			for range readings {
@@ -197,7 +199,7 @@ func deadLetter(m greentally.Message, origin string, err error) DeadLetter {
 		Reason: greentally.BadPayload, Detail: err.Error()}
 	if rejection, ok := errors.AsType[*greentally.Rejection](err); ok {
 		letter.Reason = rejection.Reason
-		if err == error(rejection) {
+		if err.Error() == rejection.Error() { // it is the only one; say the reason once
 			letter.Detail = rejection.Detail
 		}
 	}

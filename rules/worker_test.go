@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"greentally"
+	"greentally/internal/strictyaml"
 	"greentally/rules"
 	"greentally/rules/indicators"
 	"greentally/rules/tally"
@@ -58,7 +59,7 @@ func newWorker(t interface{ Fatal(...any) }, store rules.Store) (*rules.Worker, 
 		t.Fatal(err)
 	}
 	set, err := indicators.Load(func(name string) (*greentally.Kind, bool) { return kind, name == "bin" },
-		fstest.MapFS{"collected.yaml": {Data: []byte(indicator)}})
+		strictyaml.Folder{Name: "x", FS: fstest.MapFS{"collected.yaml": {Data: []byte(indicator)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type Server struct {
 	Adopt      func(ctx context.Context, device greentally.Device) error
 
 	Status  func(context.Context) (any, error) // lags, connections; for people
-	Ready   func(context.Context) error        // nil when the program takes and stores messages
+	Ready   func(context.Context) error        // nil when the program takes messages; the store may be away: the journal keeps them
 	Metrics http.Handler
 	Log     *slog.Logger
 }
@@ -284,6 +284,9 @@ func dates(r *http.Request) (from, to greentally.Date, err error) {
 	if to, err = greentally.ParseDate(r.URL.Query().Get("to")); err != nil {
 		return from, to, badRequest("to: %w", err)
 	}
+	if to.Before(from) {
+		return from, to, badRequest("from: %s is after to, %s", from, to)
+	}
 	return from, to, nil
 }
 
@@ -313,6 +316,9 @@ func (s *Server) readings(r *http.Request) (any, error) {
 		if times[i], err = time.Parse(time.RFC3339, r.URL.Query().Get(name)); err != nil {
 			return nil, badRequest("%s: %q is not a time such as 2026-10-31T08:00:00Z", name, r.URL.Query().Get(name))
 		}
+	}
+	if times[0].After(times[1]) {
+		return nil, badRequest("from: %s is after to, %s", times[0].Format(time.RFC3339Nano), times[1].Format(time.RFC3339Nano))
 	}
 	readings, err := s.Readings(r.Context(), d.Key(), times[0].UTC(), times[1].UTC(), maxReadings)
 	if readings == nil {

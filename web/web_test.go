@@ -131,6 +131,23 @@ func answer(s *web.Server, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
+// A range of one day, or of no time at all, is one that can be asked for.
+func TestShortRanges(t *testing.T) {
+	s, b := newServer()
+	for _, path := range []string{
+		"/api/v1/communities/jiayuan/devices/bin-1/days?from=2026-10-08&to=2026-10-08",
+		"/api/v1/communities/jiayuan/records?from=2026-10-08&to=2026-10-08",
+		"/api/v1/communities/jiayuan/devices/bin-1/readings?from=2026-10-08T00:00:00Z&to=2026-10-08T08:00:00%2B08:00",
+	} {
+		if w := answer(s, request(t, http.MethodGet, path, "")); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d, %s", path, w.Code, w.Body)
+		}
+	}
+	if len(b.asked) != 3 {
+		t.Errorf("asked %q", b.asked)
+	}
+}
+
 // reason returns the reason in the answer to a request that failed.
 func reason(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
@@ -471,6 +488,12 @@ func TestBadRequests(t *testing.T) {
 		{"no date for records", "GET", c + "/records?from=yesterday&to=2026-10-31", "", 400, []string{"from", `"yesterday" is not a date`}},
 		{"a date for a time", "GET", d + "/readings?from=2026-10-01&to=2026-10-31", "", 400, []string{"from", `"2026-10-01" is not a time such as 2026-10-31T08:00:00Z`}},
 		{"no end", "GET", d + "/readings?from=2026-10-01T00:00:00Z", "", 400, []string{"to: ", `"" is not a time`}},
+		{"days from the end", "GET", d + "/days?from=2026-10-31&to=2026-10-30", "", 400, []string{"from: 2026-10-31 is after to, 2026-10-30"}},
+		{"records from the end", "GET", c + "/records?from=2026-10-31&to=2026-09-30", "", 400, []string{"from: 2026-10-31 is after to, 2026-09-30"}},
+		{
+			"readings from the end", "GET", d + "/readings?from=2026-10-01T00:00:00.5Z&to=2026-10-01T08:00:00%2B08:00", "", 400,
+			[]string{"from: 2026-10-01T00:00:00.5Z is after to, 2026-10-01T08:00:00+08:00"},
+		},
 		{"a plus sign that is a space", "GET", d + "/readings?from=2026-10-01T00:00:00+08:00&to=2026-10-01T00:00:00Z", "", 400, []string{"from", "00:00:00 08:00"}},
 		{"not a number", "GET", "/api/v1/deadletters?limit=many", "", 400, []string{"limit", `"many" is not a number`}},
 		{"a negative number", "GET", "/api/v1/deadletters?after=-1", "", 400, []string{"after", `"-1" is not a number`}},

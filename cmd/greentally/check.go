@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally/devices"
+	"greentally/internal/strictyaml"
 )
 
 func (p *program) checkCommand() *cobra.Command {
@@ -34,14 +35,14 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			}
 			options := c.registryOptions()
 			if _, err := os.Stat(c.Communities); err != nil && communities == "" {
-				options.Communities = devices.Folder{} // none yet
+				options.Communities = strictyaml.Folder{} // none yet
 			}
 			ran, err := devices.Check(options)
 			var all []error
 			if err != nil {
 				all = append(all, err)
 			}
-			options.Communities = devices.Folder{} // indicators need the kinds alone
+			options.Communities = strictyaml.Folder{} // indicators need the kinds alone
 			if registry, err := devices.Load(options); err == nil {
 				set, err := openIndicators(c, registry)
 				if err != nil {

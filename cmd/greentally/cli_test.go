@@ -265,10 +265,8 @@ func TestSchemaCommandRefuses(t *testing.T) {
 	wantError(t, "schema", err, "name one of [community config kind profile]", "--dir")
 	_, err = cli(t, "schema", "frob")
 	wantError(t, "schema frob", err, `there is no schema "frob"; there are [community config kind profile]`)
-	_, err = cli(t, "schema", "--dir", filepath.Join(t.TempDir(), "none"))
-	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("schema --dir of a folder that is not there: %v", err)
-	}
+	_, err = cli(t, "schema", "--dir", writeFile(t, "schemas", ""))
+	wantError(t, "schema --dir of a file", err, "--dir: ", "schemas")
 }
 
 const goodIndicator = `indicator: good
@@ -348,9 +346,9 @@ tests:
 		{"a community", "c/lvyuan.yaml", "kind: battery_box", "kind: battery_bx", []string{`c/lvyuan.yaml:11: device box: there is no kind "battery_bx"`}, false},
 		{"a kind", "k/door.yaml", "nature: register", "nature: regster", []string{"k/door.yaml:3: quantity openings: nature:"}, false},
 		{"the test of a kind", "k/door.yaml", "openings: 3}}]", "openings: 4}}]", []string{`k/door.yaml:8: test "three": openings is 3, want 4`}, false},
-		{"an indicator", "i/good.yaml", "numerator: a", "numerator: b", []string{"good.yaml:7: numerator: unknown name b"}, false},
-		{"the test of an indicator", "i/good.yaml", "value: 0.5", "value: 0.6", []string{`good.yaml:10: test "one"`}, false},
-		{"by flags", "i/good.yaml", "value: 0.5", "value: 0.6", []string{`good.yaml:10: test "one"`}, true},
+		{"an indicator", "i/good.yaml", "numerator: a", "numerator: b", []string{"i/good.yaml:7: numerator: unknown name b"}, false},
+		{"the test of an indicator", "i/good.yaml", "value: 0.5", "value: 0.6", []string{`i/good.yaml:10: test "one"`}, false},
+		{"by flags", "i/good.yaml", "value: 0.5", "value: 0.6", []string{`i/good.yaml:10: test "one"`}, true},
 	} {
 		files := map[string]string{}
 		for name, text := range good {
@@ -380,10 +378,12 @@ tests:
 		"i/good.yaml":     strings.Replace(goodIndicator, "value: 0.5", "value: 0.6", 1),
 	})
 	_, err = cli(t, "check", "--config", filepath.Join(dir, "greentally.yaml"))
-	wantError(t, "all at once", err, "c/lvyuan.yaml:4: households", `k/door.yaml:8: test "three"`, `good.yaml:10: test "one"`)
+	wantError(t, "all at once", err, "c/lvyuan.yaml:4: households", `k/door.yaml:8: test "three"`, `i/good.yaml:10: test "one"`)
 
-	_, err = cli(t, "check", "--communities", filepath.Join(dir, "none"))
-	wantError(t, "a folder that is not there", err, filepath.Join(dir, "none"))
+	for _, folder := range []string{"communities", "kinds", "profiles", "indicators"} {
+		_, err = cli(t, "check", "--"+folder, filepath.Join(dir, "none"))
+		wantError(t, "a folder of "+folder+" that is not there", err, "read the folder "+filepath.Join(dir, "none"))
+	}
 	_, err = cli(t, "check", "--config", filepath.Join(dir, "none.yaml"))
 	wantError(t, "a configuration that is not there", err, "none.yaml")
 }
@@ -660,7 +660,7 @@ func TestProgressWithoutATerminal(t *testing.T) {
 
 func TestDemoRefuses(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	out, err := cli(t, "demo", "--lang", "fr", "--dir", dir)
+	out, err := cli(t, "demo", "--lang", "fr", "--dir", dir, "--for", "1s")
 	wantError(t, "a language", err, `--lang "fr" is none of zh, en`)
 	if _, statErr := os.Stat(dir); out != "" || statErr == nil {
 		t.Errorf("it printed %q, or made its folder, all the same", out)

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,16 +19,18 @@ import (
 
 // client asks a running greentally over its API.
 type client struct {
-	server, tokenFile string
-	environment       []string
-	config            *string
+	server, tokenFile, caFile string
+	environment               []string
+	config                    *string
+	http                      *http.Client // made by the first call
 }
 
 // clientFlags adds the flags by which a command finds the running program.
 func (p *program) clientFlags(cmd *cobra.Command) *client {
 	c := &client{environment: p.environment, config: &p.configFile}
 	cmd.PersistentFlags().StringVar(&c.server, "server", "", "address of the running greentally (default: http.listen of the configuration)")
-	cmd.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with its bearer token (default: http.token_file of the configuration)")
+	cmd.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with its bearer token (default: http.token_file of the configuration; with --server, none)")
+	cmd.PersistentFlags().StringVar(&c.caFile, "ca-file", "", "certificates to trust (default: the system's and http.tls.cert_file of the configuration; with --server, the system's)")
 	return c
 }
 
@@ -36,11 +41,11 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	if err != nil {
 		return err
 	}
-	server, tokenFile := c.server, c.tokenFile
+	server, tokenFile, certFile := c.server, c.tokenFile, ""
 	if server == "" {
 		scheme := "http://"
 		if config.HTTP.TLS.CertFile != "" {
-			scheme = "https://"
+			scheme, certFile = "https://", config.HTTP.TLS.CertFile
 		}
 		server = scheme + config.HTTP.Listen
 		if tokenFile == "" {
@@ -69,7 +74,16 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := http.DefaultClient.Do(request)
+	if c.http == nil {
+		tlsConfig, err := c.tls(certFile, request.URL.Hostname())
+		if err != nil {
+			return err
+		}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = tlsConfig
+		c.http = &http.Client{Transport: transport}
+	}
+	response, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("is greentally running there? give its address with --server: %w", err)
 	}
@@ -85,6 +99,47 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return fmt.Errorf("answer of %s: %w", server, err)
 	}
 	return nil
+}
+
+// tls returns the TLS configuration for a server; nil for the default one. If the
+// server is the configured one, certFile has its certificate: that is trusted, and
+// where it does not bear the address that the server listens on, such as 0.0.0.0, the
+// server is asked for by the name that it does bear.
+func (c *client) tls(certFile, host string) (*tls.Config, error) {
+	if c.caFile != "" || certFile == "" {
+		t, err := clientTLS{CAFile: c.caFile}.config()
+		if err != nil {
+			return nil, fmt.Errorf("--ca-file: %w", err)
+		}
+		return t, nil
+	}
+	pemData, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate to trust the server by, http.tls.cert_file: %w", err)
+	}
+	block, _ := pem.Decode(pemData)
+	if block == nil {
+		return nil, fmt.Errorf("http.tls.cert_file: %s holds no certificate in PEM form", certFile)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls.cert_file: %s: %w", certFile, err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // the system has none
+	}
+	roots.AppendCertsFromPEM(pemData)
+	t := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	if cert.VerifyHostname(host) != nil {
+		switch {
+		case len(cert.DNSNames) > 0:
+			t.ServerName = cert.DNSNames[0]
+		case len(cert.IPAddresses) > 0:
+			t.ServerName = cert.IPAddresses[0].String()
+		}
+	}
+	return t, nil
 }
 
 // readFile reads a file, or standard input for "-".

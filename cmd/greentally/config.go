@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -122,7 +123,8 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (b byteSize) MarshalText() ([]byte, error) { return []byte(humanize.IBytes(uint64(b))), nil }
+// MarshalText writes what UnmarshalText reads.
+func (b byteSize) MarshalText() ([]byte, error) { return []byte(humanize.IBytes(uint64(b))), nil } //nolint:unparam // encoding.TextMarshaler
 
 func defaultConfig() config {
 	create := true
@@ -179,13 +181,14 @@ func (c *config) override(environment map[string]string) error {
 	if err != nil {
 		return err
 	}
+	lists := map[reflect.Type]env.ParserFunc{reflect.TypeFor[[]string](): splitList}
 	var all []error
 	for _, k := range known {
 		one := map[string]string{k.Key: environment[k.Key]}
 		if one[k.Key] == "" {
 			continue
 		}
-		err := env.ParseWithOptions(c, env.Options{Prefix: prefix, Environment: one})
+		err := env.ParseWithOptions(c, env.Options{Prefix: prefix, Environment: one, FuncMap: lists})
 		var parsing env.ParseError
 		if errors.As(err, &parsing) {
 			err = parsing.Err // the rest of it names Go's fields
@@ -195,6 +198,15 @@ func (c *config) override(environment map[string]string) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// splitList splits a list as it stands in the environment: "a, b".
+func splitList(text string) (any, error) {
+	list := strings.Split(text, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list, nil
 }
 
 func (c *config) relativeTo(dir string) {
@@ -365,10 +377,15 @@ func (c brokerConfig) users() ([]ingest.User, error) {
 		return nil, doc.Errorf(nil, "no users")
 	}
 	var all []error
+	names := map[string]bool{}
 	for i, u := range file.Users {
 		if err := u.Validate(); err != nil {
 			all = append(all, doc.Errorf([]any{"users", i}, "%w", err))
 		}
+		if names[u.Username] {
+			all = append(all, doc.Errorf([]any{"users", i, "username"}, "user %s is there twice", u.Username))
+		}
+		names[u.Username] = true
 	}
 	return file.Users, errors.Join(all...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"greentally"
 	"greentally/simulator"
@@ -33,6 +34,9 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 		Example: "  greentally demo\n  greentally demo --for 40s\n  greentally demo --dir my-demo   # keep the data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLanguage(language); err != nil {
+				return err
+			}
 			start := time.Now()
 			ctx := cmd.Context()
 			if length > 0 {
@@ -67,17 +71,15 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 			defer stop()
 			playing, stopPlaying := context.WithCancel(ctx)
 			defer stopPlaying()
-			played := make(chan error, 1)
-			played <- nil // if it never comes up
+			var play errgroup.Group
 			err := serve(serving, c, p.logger(c), nil, func(r running) {
-				<-played
-				go func() {
+				play.Go(func() error {
 					defer stop()
-					played <- d.play(playing, r)
-				}()
+					return d.play(playing, r)
+				})
 			})
 			stopPlaying()
-			if playErr := <-played; playErr != nil && ctx.Err() == nil {
+			if playErr := play.Wait(); playErr != nil && ctx.Err() == nil {
 				err = errors.Join(err, playErr)
 			}
 			if err == nil && !d.shown && length > 0 {
@@ -90,7 +92,7 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long, such as 40s")
 	cmd.Flags().IntVar(&days, "days", 35, "days to send at full speed before going live")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "the same seed gives the same community")
-	cmd.Flags().StringVar(&language, "lang", "zh", "language of the tables: zh or en")
+	cmd.Flags().StringVar(&language, "lang", "zh", "language of what is shown: zh or en")
 	return cmd
 }
 
@@ -112,10 +114,11 @@ func (d *demo) play(ctx context.Context, r running) error {
 	today := greentally.DateOf(time.Now(), loc)
 	first := today.Add(-d.days).Start(loc)
 	now := time.Now()
-	bar := newBar(d.err, int(now.Sub(first)/time.Minute), fmt.Sprintf("%d devices send %d days", len(community.Devices), d.days))
+	words := reportWords[d.language]
+	shown := newProgress(d.err, now.Sub(first), fmt.Sprintf(words["sending"], len(community.Devices), d.days))
 	sim, err := simulator.New(ctx, simulator.Options{
 		Community: community, Location: loc, Start: first, Seed: d.seed, Brokers: []string{r.mqttURL}, Batch: 36,
-		Progress: func(until time.Time, _ int) { _ = bar.Set(int(until.Sub(first) / time.Minute)) },
+		Progress: func(until time.Time, _ int) { shown.set(until.Sub(first)) },
 		Log:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -125,7 +128,7 @@ func (d *demo) play(ctx context.Context, r running) error {
 	if err := sim.Run(ctx, now); err != nil {
 		return err
 	}
-	_ = bar.Finish()
+	shown.finish()
 	truth := sim.Truth()
 	for _, audit := range truth.Audits {
 		if _, err := r.addRecord(ctx, audit); err != nil {
@@ -139,8 +142,7 @@ func (d *demo) play(ctx context.Context, r running) error {
 	live := make(chan error, 1)
 	go func() { live <- sim.Live(ctx) }()
 
-	say := func(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
-	say("\n%s · %d devices · %d readings in %s\n\n", community.Name.In(d.language), len(community.Devices), truth.Readings, sent.Round(100*time.Millisecond))
+	fmt.Fprintf(d.out, "\n"+words["sent"]+"\n\n", community.Name.In(d.language), len(community.Devices), truth.Readings, sent.Round(100*time.Millisecond))
 	month := today.MonthOf()
 	previous := month.First().Add(-1).MonthOf()
 	for _, m := range []greentally.Month{month, previous} {
@@ -154,10 +156,8 @@ func (d *demo) play(ctx context.Context, r running) error {
 		}
 		d.table(m, known, values)
 	}
-	say("MQTT      %s   (try: mosquitto_sub -p %s -t 'greentally/v1/#' -v)\n", r.mqttURL, r.mqttURL[len("tcp://127.0.0.1:"):])
-	say("API       %s/api/v1/communities/%s/indicators?month=%s\n", r.httpURL, community.ID, month)
-	say("Metrics   %s/metrics\n", r.httpURL)
-	say("Data      %s\n\nThe devices go on live. Ctrl-C ends the demo.\n", d.dir)
+	fmt.Fprintf(d.out, words["places"], r.mqttURL, r.mqttURL[len("tcp://127.0.0.1:"):],
+		fmt.Sprintf("%s/api/v1/communities/%s/indicators?month=%s", r.httpURL, community.ID, month), r.httpURL+"/metrics", d.dir)
 	d.shown = true
 	return <-live
 }
@@ -165,9 +165,6 @@ func (d *demo) play(ctx context.Context, r running) error {
 // table shows a month's rates beside the truth.
 func (d *demo) table(month greentally.Month, truth simulator.Month, values []greentally.IndicatorValue) {
 	words := reportWords[d.language]
-	if words == nil {
-		words = reportWords["zh"]
-	}
 	t := newTable(d.out)
 	t.SetTitle("%s (%d %s)", month, truth.Days, words["days"])
 	var right []table.ColumnConfig
@@ -178,17 +175,14 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 	t.AppendHeader([]any{words["indicator"], words["measured"], words["truth"], words["difference"], words["completeness"], words["target"], words["verdict"]})
 	for _, v := range values {
 		known, has := truth.Rates[v.Indicator]
-		shown, difference := "–", "–"
+		shown, away := "–", "–"
 		if has {
 			shown = show(&known, v.Unit)
 		}
 		if has && v.Value != nil {
-			difference = fmt.Sprintf("%+.2f", 100*(*v.Value-known))
-			if v.Unit != "ratio" { // in percent of the truth
-				difference = fmt.Sprintf("%+.2f %%", 100*(*v.Value-known)/math.Max(math.Abs(known), 1e-9))
-			}
+			away = difference(*v.Value, known, v.Unit, words)
 		}
-		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit), shown, difference, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
+		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit), shown, away, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
 	}
 	t.Render()
 	for _, v := range values {
@@ -198,6 +192,16 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 		}
 	}
 	fmt.Fprintln(d.out)
+}
+
+// difference writes how far a value is from the truth: for a ratio in percentage points,
+// else in percent of the truth.
+func difference(value, truth float64, unit string, words map[string]string) string {
+	part, written := value-truth, words["points"]
+	if unit != "ratio" {
+		part, written = part/math.Max(math.Abs(truth), 1e-9), "%"
+	}
+	return fmt.Sprintf("%+.2f %s", math.Round(1e4*part)/100+0, written) // + 0, so that none is -0.00
 }
 
 // waitUntil waits until the condition holds.

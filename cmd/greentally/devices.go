@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,7 +86,8 @@ they are taken.`,
 	}
 
 	var d greentally.Device
-	var stream string
+	var id, address, stream string
+	var facts facts
 	var interval time.Duration
 	adopt := &cobra.Command{
 		Use:   "adopt DEVICE",
@@ -91,24 +95,32 @@ they are taken.`,
 		Long: `Adds the device to the community's YAML file, which is otherwise left as it is, takes the
 file into force, and sends the device's dead letters through the journal again, so that
 what it said before is not lost. Profile and kind are taken from what was discovered
-unless they are given.`,
-		Example: "  greentally devices adopt bin-17 --community jiayuan --site e1-s1 --stream food",
-		Args:    cobra.ExactArgs(1),
+unless they are given.
+
+DEVICE is what the device calls itself in its topic, and becomes its id; give it another
+with --id. Or DEVICE is the id, and --address says what the device calls itself. Some
+profiles ask for facts about the device; the error names those that are missing.`,
+		Example: `  greentally devices adopt bin-17 --community jiayuan --site e1-s1 --stream food
+  greentally devices adopt 24e124713b492871 --id box-2 --community jiayuan --site gate --kind battery_box --fact empty_distance_mm=850 --fact full_distance_mm=250`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d.ID, d.Stream, d.Interval = args[0], greentally.Stream(stream), greentally.Duration(interval)
+			if id != "" && address != "" {
+				return errors.New("give either --id or --address; DEVICE is the other")
+			}
+			d.ID, d.Address = cmp.Or(id, args[0]), cmp.Or(address, args[0])
+			d.Stream, d.Facts, d.Interval = greentally.Stream(stream), facts, greentally.Duration(interval)
 			var all []ingest.Discovered
 			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
 				return err
 			}
 			for _, found := range all {
-				if found.Device == d.ID && (found.Community == "" || found.Community == community) {
-					if d.Kind == "" {
-						d.Kind = found.Kind
-					}
-					if d.Profile == "" {
-						d.Profile = found.Profile
-					}
+				if found.Device == d.Address && (found.Community == "" || found.Community == community) {
+					d.Kind = cmp.Or(d.Kind, found.Kind)
+					d.Profile = cmp.Or(d.Profile, found.Profile)
 				}
+			}
+			if d.Address == d.ID {
+				d.Address = "" // the default
 			}
 			if d.Kind == "" {
 				return errors.New("the kind cannot be told from what the device says; give it with --kind")
@@ -122,6 +134,8 @@ unless they are given.`,
 		},
 	}
 	adopt.Flags().StringVar(&community, "community", "", "the community")
+	adopt.Flags().StringVar(&id, "id", "", "its id in the community (default: DEVICE)")
+	adopt.Flags().StringVar(&address, "address", "", "what it calls itself in its topic, such as a DevEUI (default: DEVICE)")
 	adopt.Flags().StringVar(&d.Site, "site", "", "the site where it stands")
 	adopt.Flags().StringVar(&d.Kind, "kind", "", "its kind")
 	adopt.Flags().StringVar(&d.Profile, "profile", "", "its profile")
@@ -129,10 +143,36 @@ unless they are given.`,
 	adopt.Flags().Float64Var(&d.CapacityLitres, "capacity-litres", 0, "its capacity")
 	adopt.Flags().Float64Var(&d.MaxLoadKg, "max-load-kg", 0, "its greatest load")
 	adopt.Flags().Float64Var(&d.ScaleResolutionKg, "scale-resolution-kg", 0, "its scale's resolution")
+	adopt.Flags().Var(&facts, "fact", "a number about it that its profile asks for; once for each")
 	adopt.Flags().DurationVar(&interval, "interval", 0, "how often it reports (default 10m)")
 	for _, name := range []string{"community", "site"} {
 		_ = adopt.MarkFlagRequired(name) // fails only for an unknown flag
 	}
 	cmd.AddCommand(list, discovered, adopt)
 	return cmd
+}
+
+// facts are numbers about a device, given by flags. They implement pflag.Value.
+type facts map[string]float64
+
+func (f *facts) String() string { return "" } // of the default, for the help: there are none
+
+// Type is what the help calls a value.
+func (f *facts) Type() string { return "name=number" }
+
+// Set adds one.
+func (f *facts) Set(text string) error {
+	name, number, _ := strings.Cut(text, "=")
+	v, err := strconv.ParseFloat(number, 64)
+	if name == "" || err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return errors.New("want a name and a number, such as empty_distance_mm=850")
+	}
+	if _, ok := (*f)[name]; ok {
+		return fmt.Errorf("%s is given twice", name)
+	}
+	if *f == nil {
+		*f = facts{}
+	}
+	(*f)[name] = v
+	return nil
 }

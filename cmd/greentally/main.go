@@ -38,13 +38,13 @@ type program struct {
 
 // run runs the program until it is done or ctx is.
 func run(ctx context.Context, args, environment []string, out, err io.Writer) error {
-	root := (&program{environment: environment, out: out, err: err}).command()
+	root := (&program{environment: environment, out: out, err: err}).command() //nolint:contextcheck // commands get theirs when they are run
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(err)
 	runErr := root.ExecuteContext(ctx)
-	if errors.Is(runErr, context.Canceled) && ctx.Err() != nil {
-		return nil // asked to stop
+	if ctx.Err() != nil && errors.Is(runErr, context.Canceled) {
+		runErr = nil // asked to stop
 	}
 	return runErr
 }

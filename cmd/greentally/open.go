@@ -84,7 +84,7 @@ func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *gre
 
 // openIndicators loads the indicators that are shipped, and the user's own.
 func openIndicators(c config, kinds *devices.Registry) (*indicators.Set, error) {
-	folders := []fs.FS{indicators.Shipped()}
+	folders := []strictyaml.Folder{indicators.Shipped()}
 	if c.Indicators != "" {
 		folders = append(folders, strictyaml.Dir(c.Indicators))
 	}

@@ -49,7 +49,11 @@ func TestDemo(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("interrupted, the demo ended with %v\n%s", err, &stderr)
 	}
-	checkDemo(t, out.String(), stderr.String(), 2*6) // this month and the last
+	months := 2 // this one and the last
+	if greentally.DateOf(time.Now(), time.FixedZone("CST", 8*3600)).Day == 1 {
+		months = 1 // no day of this one is over
+	}
+	checkDemo(t, out.String(), stderr.String(), months*6)
 }
 
 // TestShortDemo runs a demo of a few days in this process, and so with the race
@@ -101,8 +105,12 @@ func checkDemo(t *testing.T, out, log string, atLeast int) {
 		if _, err := fmt.Sscan(cells[4], &difference); err != nil {
 			t.Fatalf("row %q: %v", line, err)
 		}
-		if difference > 1 || difference < -1 {
-			t.Errorf("not within one point: %s", line)
+		within := 1.0 // percentage point
+		if strings.Contains(cells[4], "%") {
+			within = 5 // percent of the truth, which is small in a month's first days
+		}
+		if difference > within || difference < -within {
+			t.Errorf("not within %v: %s", within, line)
 		}
 		compared++
 	}
@@ -430,7 +438,9 @@ func TestRecordsChangeTheIndicators(t *testing.T) {
 	if v := capture(); v != nil {
 		t.Errorf("the replaced audit still counts: %v", *v)
 	}
-	waitFor(t, time.Minute, "the stored indicator to go", func() bool { return !strings.Contains(metricsText(s), `indicator="recyclable_capture",month="2026-10"`) })
+	waitFor(t, time.Minute, "the stored indicator to go", func() bool {
+		return !strings.Contains(metricsText(s), `indicator="recyclable_capture",month="2026-10"`)
+	})
 	add("residual", "2026-10-02", 0.02, right)
 	if v := capture(); v == nil || *v < 0.9 {
 		t.Errorf("with the right audit the rate is %v", v)

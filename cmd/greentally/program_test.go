@@ -87,7 +87,8 @@ type site struct {
 	mqtt    string // of the broker in the process
 	log     *buffer
 	process *exec.Cmd
-	exited  chan error
+	exited  chan struct{} // closed when it has ended, with the error in ended
+	ended   error
 }
 
 // newSite makes a site of one community. More is YAML to add to the configuration.
@@ -132,14 +133,18 @@ func (s *site) start() {
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.process, s.exited)
+	cmd, exited := s.process, make(chan struct{})
+	s.exited = exited
+	go func() {
+		defer close(exited)
+		s.ended = cmd.Wait()
+	}()
 	s.t.Cleanup(s.kill)
 	waitFor(s.t, time.Minute, "greentally to be ready", func() bool {
 		select {
-		case err := <-s.exited:
+		case <-exited:
 			s.process = nil
-			s.t.Fatalf("greentally ended: %v\n%s", err, s.log)
+			s.t.Fatalf("greentally ended: %v\n%s", s.ended, s.log)
 		default:
 		}
 		response, err := http.Get("http://" + s.http + "/readyz")
@@ -166,8 +171,9 @@ func (s *site) stop() {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := <-s.exited; err != nil {
-		s.t.Errorf("asked to stop, greentally ended with %v\n%s", err, s.log)
+	<-s.exited
+	if s.ended != nil {
+		s.t.Errorf("asked to stop, greentally ended with %v\n%s", s.ended, s.log)
 	}
 	s.process = nil
 }

@@ -40,8 +40,8 @@ It reads the store itself, so it works with and without a running greentally.`,
 			if !contains(format, "table", "csv", "json") {
 				return fmt.Errorf("--format %q is none of table, csv, json", format)
 			}
-			if !contains(language, "zh", "en") {
-				return fmt.Errorf("--lang %q is none of zh, en", language)
+			if err := checkLanguage(language); err != nil {
+				return err
 			}
 			c, err := loadConfig(p.configFile, p.environment)
 			if err != nil {
@@ -90,6 +90,13 @@ It reads the store itself, so it works with and without a running greentally.`,
 	return cmd
 }
 
+func checkLanguage(language string) error {
+	if !contains(language, "zh", "en") {
+		return fmt.Errorf("--lang %q is none of zh, en", language)
+	}
+	return nil
+}
+
 func writeReport(out io.Writer, values []greentally.IndicatorValue, format, language string) error {
 	switch format {
 	case "json":
@@ -109,9 +116,6 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 		return w.Error()
 	}
 	words := reportWords[language]
-	if words == nil {
-		words = reportWords["zh"]
-	}
 	t := newTable(out)
 	t.AppendHeader(table.Row{words["indicator"], words["value"], words["numerator"], words["denominator"], words["completeness"], words["target"], words["verdict"]})
 	for _, v := range values {
@@ -129,18 +133,39 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 	return nil
 }
 
+// reportWords are the words of the tables, and of the demo around them, by language.
 var reportWords = map[string]map[string]string{
 	"zh": {
 		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
-		"measured": "实测", "truth": "真值", "difference": "差（百分点）", "days": "天",
+		"measured": "实测", "truth": "真值", "difference": "差", "points": "个百分点", "days": "天",
 		"why":  "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
 		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
+
+		"sending": "%d 台设备发送 %d 天的数据",
+		"sent":    "%s · %d 台设备 · %d 条读数，用时 %s",
+		"places": `MQTT      %s   （试试：mosquitto_sub -p %s -t 'greentally/v1/#' -v）
+接口      %s
+监控指标  %s
+数据      %s
+
+设备继续实时上报。按 Ctrl-C 结束演示。
+`,
 	},
 	"en": {
 		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
-		"measured": "measured", "truth": "truth", "difference": "difference (points)", "days": "days",
+		"measured": "measured", "truth": "truth", "difference": "difference", "points": "pp", "days": "days",
 		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
 		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
+
+		"sending": "%d devices send %d days",
+		"sent":    "%s · %d devices · %d readings in %s",
+		"places": `MQTT      %s   (try: mosquitto_sub -p %s -t 'greentally/v1/#' -v)
+API       %s
+Metrics   %s
+Data      %s
+
+The devices go on live. Ctrl-C ends the demo.
+`,
 	},
 }
 

@@ -29,6 +29,9 @@ func (p *program) schemaCommand() *cobra.Command {
 			names := slices.Sorted(maps.Keys(all))
 			switch {
 			case dir != "":
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					return fmt.Errorf("--dir: %w", err)
+				}
 				for _, name := range names {
 					data, err := json.MarshalIndent(all[name], "", "  ")
 					if err != nil {
@@ -49,7 +52,7 @@ func (p *program) schemaCommand() *cobra.Command {
 			return encoder.Encode(all[args[0]])
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "write all schemas to this folder")
+	cmd.Flags().StringVar(&dir, "dir", "", "write all schemas to this folder, and make it if it is not there")
 	return cmd
 }
 

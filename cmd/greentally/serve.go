@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -444,19 +445,19 @@ func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, 
 		return nil
 	}
 	for {
-		for wait, attempt := time.Second, 1; ; wait, attempt = min(2*wait, time.Minute), attempt+1 {
+		wait := time.Second
+		for attempt := 1; ctx.Err() == nil; attempt++ {
 			err := pass()
 			if err == nil {
 				break
 			}
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				log.Warn("records were not copied to the store; trying until it works", "error", err, "attempt", attempt)
 			}
-			log.Warn("records were not copied to the store; trying until it works", "error", err, "attempt", attempt)
 			select {
 			case <-time.After(wait):
+				wait = min(2*wait, time.Minute)
 			case <-ctx.Done():
-				return nil
 			}
 		}
 		select {
@@ -506,7 +507,8 @@ func replayAdopted(ctx context.Context, d greentally.Device, registry interface 
 	if err := deadLetters.Replay(ctx, ids, journal.Append); err != nil {
 		return err
 	}
-	for _, key := range []greentally.DeviceKey{d.Key(), {Device: d.Address}} {
+	address := cmp.Or(d.Address, d.ID)
+	for _, key := range []greentally.DeviceKey{{Community: d.Community, Device: address}, {Device: address}} {
 		if err := discoveries.Forget(ctx, key); err != nil {
 			return err
 		}

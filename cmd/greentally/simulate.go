@@ -15,9 +15,11 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/strictyaml"
 	"greentally/simulator"
 )
 
@@ -73,11 +75,11 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 			if err != nil {
 				return err
 			}
-			bar := newBar(p.err, int(last.Start(loc).Sub(first.Start(loc))/time.Minute), "simulating")
+			shown := newProgress(p.err, last.Start(loc).Sub(first.Start(loc)), "simulating")
 			sim, err := simulator.New(cmd.Context(), simulator.Options{
 				Community: community, Location: loc, Start: first.Start(loc), Seed: seed, Faults: faults,
 				Brokers: []string{broker}, Username: username, Password: password, TLS: tlsConfig, Batch: batch, Speed: speed,
-				Progress: func(until time.Time, _ int) { _ = bar.Set(int(until.Sub(first.Start(loc)) / time.Minute)) },
+				Progress: func(until time.Time, _ int) { shown.set(until.Sub(first.Start(loc))) },
 			})
 			if err != nil {
 				return err
@@ -86,7 +88,7 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 			if err := sim.Run(cmd.Context(), last.Start(loc)); err != nil {
 				return err
 			}
-			_ = bar.Finish()
+			shown.finish()
 			truth := sim.Truth()
 			if sendAudits {
 				c := &client{environment: p.environment, config: &p.configFile}
@@ -154,7 +156,7 @@ func loadCommunity(name string, p *program) (*greentally.Community, *time.Locati
 		return nil, nil, err
 	}
 	options := c.registryOptions()
-	options.Communities = devices.Folder{Name: filepath.Dir(name), FS: os.DirFS(dir)}
+	options.Communities = strictyaml.Folder{Name: filepath.Dir(name), FS: os.DirFS(dir)}
 	registry, err := devices.Load(options)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--community:\n%w", err)
@@ -182,9 +184,38 @@ func parseSpeed(text string) (float64, error) {
 	return v, nil
 }
 
-// newBar makes a progress bar that leaves nothing behind.
-func newBar(out io.Writer, most int, what string) *progressbar.ProgressBar {
-	return progressbar.NewOptions(most, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
-		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
-		progressbar.OptionShowElapsedTimeOnFinish(), progressbar.OptionSetPredictTime(true))
+// progress shows how far a simulation has come: on a terminal by a bar that leaves
+// nothing behind, elsewhere by a line at the start and one at the end.
+type progress struct {
+	out   io.Writer
+	what  string
+	start time.Time
+	bar   *progressbar.ProgressBar // nil if it is no terminal
+}
+
+func newProgress(out io.Writer, length time.Duration, what string) *progress {
+	p := &progress{out: out, what: what, start: time.Now()}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		p.bar = progressbar.NewOptions(int(length/time.Minute), progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
+			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+			progressbar.OptionShowElapsedTimeOnFinish(), progressbar.OptionSetPredictTime(true))
+	} else {
+		fmt.Fprintf(out, "%s …\n", what)
+	}
+	return p
+}
+
+// set says how much of the simulated time is done.
+func (p *progress) set(done time.Duration) {
+	if p.bar != nil {
+		_ = p.bar.Set(int(done / time.Minute)) // only for people to see
+	}
+}
+
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish() // only for people to see
+		return
+	}
+	fmt.Fprintf(p.out, "%s: 100 %% (%s)\n", p.what, time.Since(p.start).Round(100*time.Millisecond))
 }

@@ -31,7 +31,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	running *exec.Cmd
-	exited  chan error
+	exited  chan struct{} // closed when it has ended, with the error in ended
+	ended   error
 	log     *bytes.Buffer
 }
 
@@ -55,17 +56,21 @@ func (s *Server) start() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	s.running, s.exited = cmd, make(chan error, 1)
-	go func(exited chan error) { exited <- cmd.Wait() }(s.exited)
+	exited := make(chan struct{})
+	s.running, s.exited = cmd, exited
+	go func() {
+		defer close(exited)
+		s.ended = cmd.Wait()
+	}()
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		err := s.ready()
 		if err == nil {
 			return nil
 		}
 		select {
-		case exit := <-s.exited:
+		case <-exited:
 			s.running = nil
-			return fmt.Errorf("%s ended: %w\n%s", cmd.Path, exit, s.log)
+			return fmt.Errorf("%s ended: %w\n%s", cmd.Path, s.ended, s.log)
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

@@ -4,18 +4,18 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"time"
 
 	"greentally"
+	"greentally/internal/strictyaml"
 )
 
 //go:embed *.yaml
 var shipped embed.FS
 
 // Shipped returns the folder of the indicators that are shipped.
-func Shipped() fs.FS { return shipped }
+func Shipped() strictyaml.Folder { return strictyaml.Folder{Name: "rules/indicators", FS: shipped} }
 
 // test is a test inside an indicator's file.
 type test struct {
@@ -90,7 +90,7 @@ func (t *test) run(s *Set) error {
 	length := 0
 	for i := range t.Devices {
 		td := &t.Devices[i]
-		td.Device.Community = "test"
+		td.Community = "test"
 		e.Community.Devices = append(e.Community.Devices, &td.Device)
 		length = max(length, len(td.Days))
 		for n, day := range td.Days {

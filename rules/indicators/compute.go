@@ -21,7 +21,7 @@ type Evidence struct {
 	Through greentally.Date
 
 	Days    []greentally.DeviceDay // of the month; others are left out
-	Records []greentally.Record    // of the month; those that another replaces are left out
+	Records []greentally.Record    // those of the month count that none replaces, of whatever month that is
 }
 
 // Compute computes all indicators, sorted by name.

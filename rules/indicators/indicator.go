@@ -2,7 +2,6 @@ package indicators
 
 import (
 	"errors"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -75,24 +74,34 @@ type compiled struct {
 // says otherwise.
 const defaultFloor = 0.9
 
+// functions are what expressions can call: none reads a clock or the like, so that the
+// same evidence always gives the same rate.
+func functions() []string {
+	return []string{"abs", "ceil", "floor", "round", "min", "max", "int", "float"}
+}
+
+// compile compiles an expression over what the environment has.
+func compile(text string, env map[string]any, result expr.Option) (*vm.Program, error) {
+	options := []expr.Option{expr.Env(env), result, expr.DisableAllBuiltins()}
+	for _, name := range functions() {
+		options = append(options, expr.EnableBuiltin(name))
+	}
+	return expr.Compile(text, options...)
+}
+
 // Load loads the YAML files in the folders. The error joins all that is wrong with any
 // of them.
-func Load(kinds func(string) (*greentally.Kind, bool), folders ...fs.FS) (*Set, error) {
+func Load(kinds func(string) (*greentally.Kind, bool), folders ...strictyaml.Folder) (*Set, error) {
 	s := &Set{kinds: kinds}
 	var all []error
 	seen := map[string]string{}
 	for _, folder := range folders {
-		names, err := fs.Glob(folder, "*.yaml")
+		names, contents, err := folder.Files()
 		if err != nil {
-			return nil, err
+			all = append(all, err)
 		}
 		for _, name := range names {
-			data, err := fs.ReadFile(folder, name)
-			if err != nil {
-				all = append(all, err)
-				continue
-			}
-			ind, err := s.parse(name, data)
+			ind, err := s.parse(name, contents[name])
 			if err != nil {
 				all = append(all, err)
 				continue
@@ -157,11 +166,11 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 		}
 		env := dayEnv(kind)
 		if in.Where != "" {
-			if in.where, err = expr.Compile(in.Where, expr.Env(map[string]any{"device": deviceEnv{}}), expr.AsBool()); err != nil {
+			if in.where, err = compile(in.Where, map[string]any{"device": deviceEnv{}}, expr.AsBool()); err != nil {
 				add(at("where"), "where: %w", err)
 			}
 		}
-		if in.value, err = expr.Compile(in.Value, expr.Env(env), expr.AsFloat64()); err != nil {
+		if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
 			add(at("value"), "value: %w", err)
 		} else {
 			in.needs = quantitiesIn(in.value, kind)
@@ -189,7 +198,7 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 		text string
 		to   **vm.Program
 	}{"numerator": {ind.Numerator, &ind.numerator}, "denominator": {ind.Denominator, &ind.denominator}} {
-		if *target.to, err = expr.Compile(target.text, expr.Env(formula), expr.AsFloat64()); err != nil {
+		if *target.to, err = compile(target.text, formula, expr.AsFloat64()); err != nil {
 			add([]any{key}, "%s: %w", key, err)
 		}
 	}

@@ -89,7 +89,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"two targets", "unit: ratio", "unit: ratio\ntarget: {at_least: 1, at_most: 2}", []string{"good.yaml:4: target needs"}},
 		{"all at once", "value: mass_kg.collected}\nnumerator: a", "value: mas_kg}\nnumerator: b", []string{"good.yaml:6: ", "good.yaml:7: "}},
 	}
-	if _, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(good)}}); err != nil {
+	if _, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": good})); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
@@ -98,7 +98,7 @@ func TestLoadRefuses(t *testing.T) {
 			if text == good {
 				t.Fatal("the test changes nothing")
 			}
-			_, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(text)}})
+			_, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -111,12 +111,89 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// An expression that could read the clock would give another rate each time.
+func TestExpressionsReadNoClock(t *testing.T) {
+	for _, tt := range []struct{ name, from, to, want string }{
+		{"where", `where: device.stream == "food"`, `where: now().Year() > 2025`, "x/good.yaml:6: where: unknown name now"},
+		{"value", "value: mass_kg.collected", "value: mass_kg.collected + float(now().Unix())", "x/good.yaml:6: value: unknown name now"},
+		{"numerator", "numerator: a", "numerator: a + float(now().Unix())", "x/good.yaml:7: numerator: unknown name now"},
+		{"denominator", "denominator: community.households", "denominator: float(date('2026-10-01').Unix())", "x/good.yaml:8: denominator: unknown name date"},
+		{"other functions", "numerator: a", "numerator: mean([a])", "x/good.yaml:7: numerator: unknown name mean"},
+	} {
+		text := strings.Replace(good, tt.from, tt.to, 1)
+		_, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
+		if text == good || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		}
+	}
+	pure := strings.Replace(good, "numerator: a", "numerator: min(max(abs(a), 0.0), ceil(a), floor(a), round(a), float(int(a)))", 1)
+	set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": pure}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// folder is a folder of the name x.
+func folder(files map[string]string) strictyaml.Folder {
+	all := fstest.MapFS{}
+	for name, text := range files {
+		all[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return strictyaml.Folder{Name: "x", FS: all}
+}
+
+// A folder that is not there, and a file that is not read, are errors; each error
+// names the folder.
+func TestLoadPassesOverNothing(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	for _, tt := range []struct {
+		name    string
+		folders []strictyaml.Folder
+		want    []string
+	}{
+		{"a folder that is not there", []strictyaml.Folder{strictyaml.Dir(missing)}, []string{"read the folder " + missing}},
+		{
+			"a file of another name", []strictyaml.Folder{folder(map[string]string{"good.yaml": good, "more.yml": good})},
+			[]string{"x/more.yml:1: name it .yaml; files of other names are not read"},
+		},
+		{
+			"one that is there already", []strictyaml.Folder{folder(map[string]string{"good.yaml": good}), {Name: "y", FS: folder(map[string]string{"good.yaml": good}).FS}},
+			[]string{"y/good.yaml:1: indicator good is in x/good.yaml already"},
+		},
+		{
+			"one that is shipped", []strictyaml.Folder{indicators.Shipped(), folder(map[string]string{"overflow_share.yaml": strings.Replace(good, "indicator: good", "indicator: overflow_share", 1)})},
+			[]string{"x/overflow_share.yaml:1: indicator overflow_share is in rules/indicators/overflow_share.yaml already"},
+		},
+		{
+			"all at once", []strictyaml.Folder{strictyaml.Dir(missing), folder(map[string]string{"good.yaml": "indicator: bad\n", "more.yml": ""})},
+			[]string{missing, "x/more.yml:1: ", "x/good.yaml:1: the file must be called bad.yaml"},
+		},
+	} {
+		_, err := indicators.Load(kinds(t), tt.folders...)
+		for _, want := range tt.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v lacks %q", tt.name, err, want)
+			}
+		}
+	}
+	set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": strings.Replace(good, "value: 0.5", "value: 0.6", 1)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Check(); err == nil || !strings.Contains(err.Error(), `x/good.yaml:10: test "one"`) {
+		t.Errorf("a test that fails: %v, want its folder too", err)
+	}
+}
+
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	for from, to := range map[string]string{
 		"value: 0.5,": "value: 0.6,", "verdict: no_target": "verdict: pass", "want: {value: 0.5, ": "want: {completeness: 0.5, value: 0.5, ",
 	} {
 		text := strings.Replace(good, from, to, 1)
-		set, err := indicators.Load(kinds(t), fstest.MapFS{"good.yaml": {Data: []byte(text)}})
+		set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func Day(kind *greentally.Kind, device *greentally.Device, date greentally.Date,
 			}
 		case greentally.State:
 			most := hold * interval
-			if q.Name == Connection {
+			if q.Name == greentally.Connection { // holds until the next
 				most = 1<<63 - 1
 			}
 			if s, ok := stateDay(day, most, q.Name, sorted); ok {
@@ -88,7 +88,7 @@ func cover(d *greentally.DeviceDay, day span, interval time.Duration, readings [
 	var covered time.Time // up to where time is counted already
 	for i := range readings {
 		r := &readings[i]
-		if len(r.Values) == 1 && r.Values[0].Quantity == Connection || !r.Time.Before(day.to) {
+		if !r.Measures() || !r.Time.Before(day.to) {
 			continue
 		}
 		if day.has(r.Time) {

@@ -16,11 +16,6 @@ const Context = 3
 // nothing newer comes.
 const hold = 3
 
-// Connection is the state that tells whether a device is connected to the broker. It
-// is not a measurement: a reading of nothing else covers no time, and the state
-// holds until the next.
-const Connection = "connection"
-
 // point is one number of one quantity.
 type point struct {
 	at    time.Time

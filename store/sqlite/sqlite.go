@@ -173,7 +173,8 @@ func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading
 			case rows == 0:
 				return nil
 			case rows == rowsAtOnce && full == nil:
-				if full, err = tx.PrepareContext(ctx, insertReadings(rowsAtOnce)); err != nil {
+				full, err = tx.PrepareContext(ctx, insertReadings(rowsAtOnce)) //nolint:sqlclosecheck // the end of the transaction closes it
+				if err != nil {
 					return err
 				}
 				fallthrough
@@ -425,6 +426,7 @@ func upsert[T any](ctx context.Context, s *Store, what, statement string, items 
 		if err != nil {
 			return err
 		}
+		defer prepared.Close()
 		for _, item := range items {
 			text, err := json.Marshal(item)
 			if err != nil {
@@ -434,7 +436,7 @@ func upsert[T any](ctx context.Context, s *Store, what, statement string, items 
 				return err
 			}
 		}
-		return prepared.Close()
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("write %s to SQLite: %w", what, err)

@@ -172,7 +172,10 @@ func testQuery(t *testing.T, s greentally.Store) {
 		})
 	}
 	n := 0
-	for range s.Readings(t.Context(), query(time.Time{}, time.Time{})) {
+	for _, err := range s.Readings(t.Context(), query(time.Time{}, time.Time{})) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 3 {
 			break // stopping early must do no harm
 		}
