@@ -1,29 +1,5 @@
 package greentally
 
-import "time"
-
-// Record is what a person attests: an audit, a survey, an inspection. Records are
-// only ever added; a correction names the record that it supersedes.
-type Record struct {
-	ID        string    `json:"id"` // ULID
-	Community string    `json:"community"`
-	Type      string    `json:"type"` // such as composition_audit
-	Date      Date      `json:"date"` // the day that it speaks of
-	Stream    Stream    `json:"stream,omitempty"`
-	Values    Values    `json:"values"`
-	By        string    `json:"by"`                 // who attests it
-	Why       string    `json:"why,omitempty"`      // reason, or where the evidence lies
-	Recorded  time.Time `json:"recorded"`           // when it was handed in
-	Replaces  string    `json:"replaces,omitempty"` // ID of the record that it supersedes
-}
-
-// Values are a record's numbers by name, unit in the name.
-type Values map[string]float64
-
-// CompositionAudit is the type of a record that says which part of a stream's mass
-// is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
-const CompositionAudit = "composition_audit"
-
 // Verdict is the outcome of an indicator.
 type Verdict string
 
@@ -57,10 +33,15 @@ type IndicatorValue struct {
 	Denominator *float64 `json:"denominator"`
 
 	Completeness float64 `json:"completeness"` // 0–1, the least of its inputs'
-	Floor        float64 `json:"floor"`        // completeness below which there is no verdict
-	Target       *Target `json:"target,omitempty"`
-	Verdict      Verdict `json:"verdict"`
-	Reason       string  `json:"reason,omitempty"` // why the data do not suffice
+
+	// EstimatedShare is which part of the mass in it was estimated from filling levels
+	// rather than weighed, 0–1, the greatest of its inputs'.
+	EstimatedShare float64 `json:"estimated_share,omitempty"`
+
+	Floor   float64 `json:"floor"` // completeness below which there is no verdict
+	Target  *Target `json:"target,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitempty"` // why the data do not suffice
 
 	Inputs []InputValue `json:"inputs"`
 }
@@ -70,6 +51,9 @@ type InputValue struct {
 	Name         string   `json:"name"`
 	Value        *float64 `json:"value"` // nil where missing
 	Completeness float64  `json:"completeness"`
-	Devices      []string `json:"devices,omitempty"` // whose device-days were read
-	Records      []string `json:"records,omitempty"` // IDs of the records read
+
+	EstimatedShare float64 `json:"estimated_share,omitempty"` // part of its mass that was estimated, 0–1
+
+	Devices []string `json:"devices,omitempty"` // whose device-days were read
+	Records []string `json:"records,omitempty"` // IDs of the records read
 }

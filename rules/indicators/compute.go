@@ -72,13 +72,10 @@ func gather(e Evidence) *gathered {
 			g.days[d.Device] = append(g.days[d.Device], &dayOf{DeviceDay: d})
 		}
 	}
-	replaced := map[string]bool{}
-	for i := range e.Records {
-		replaced[e.Records[i].Replaces] = true
-	}
-	for i := range e.Records {
-		r := &e.Records[i]
-		if r.Community == e.Community.ID && !replaced[r.ID] && r.Date.MonthOf() == e.Month {
+	records := greentally.InForce(e.Records)
+	for i := range records {
+		r := &records[i]
+		if r.Community == e.Community.ID && r.Date.MonthOf() == e.Month {
 			g.records[r.Type] = append(g.records[r.Type], r)
 		}
 	}

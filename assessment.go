@@ -1,0 +1,59 @@
+package greentally
+
+// Assessment is one community, one month, one scheme: every item of the scheme with
+// its points and what they rest on.
+//
+// Where the evidence does not suffice for an item its points are not known, and so the
+// total lies between AtLeast and AtMost. There is a level only if both ends of that
+// give the same.
+type Assessment struct {
+	Community string `json:"community"`
+	Month     Month  `json:"month"`
+	Scheme    string `json:"scheme"`
+	Title     Text   `json:"title"`
+	Complete  bool   `json:"complete"` // whether the scheme's file has all items of its document
+
+	Items []ItemResult `json:"items"`
+	Parts []PartResult `json:"parts,omitempty"` // of a composite of other schemes
+
+	AtLeast float64 `json:"at_least"` // points that are certain
+	AtMost  float64 `json:"at_most"`  // with all that is not known
+	Total   float64 `json:"total"`    // points that can be had
+
+	// Barred names the vetoes and basic conditions that are not met; Open those that are
+	// not known.
+	Barred []string `json:"barred,omitempty"`
+	Open   []string `json:"open,omitempty"`
+
+	Verdict Verdict `json:"verdict"`
+	Level   string  `json:"level,omitempty"` // ID of the level reached; empty if none is, or it is not known
+	Reason  string  `json:"reason,omitempty"`
+}
+
+// ItemResult is one item of an assessment.
+type ItemResult struct {
+	Item  string `json:"item"`
+	Title Text   `json:"title"`
+	Rule  string `json:"rule"` // all_or_nothing, deduction, tiers, judged, veto, basic
+
+	AtLeast float64 `json:"at_least"`
+	AtMost  float64 `json:"at_most"` // equal to AtLeast where the evidence suffices
+	Points  float64 `json:"points"`  // points that can be had
+
+	Verdict Verdict  `json:"verdict"` // pass: all points, or the condition is met
+	Reasons []string `json:"reasons,omitempty"`
+
+	Indicators []string `json:"indicators,omitempty"` // that it rests on
+	Records    []string `json:"records,omitempty"`    // IDs of the records that it rests on
+
+	// EstimatedShare is the greatest share of estimated mass in any of its indicators.
+	EstimatedShare float64 `json:"estimated_share,omitempty"`
+}
+
+// PartResult is one part of a composite.
+type PartResult struct {
+	Scheme  string  `json:"scheme"`
+	Weight  float64 `json:"weight"` // its share of the composite's points
+	AtLeast float64 `json:"at_least"`
+	AtMost  float64 `json:"at_most"`
+}

@@ -1,0 +1,64 @@
+package greentally
+
+import "time"
+
+// Record is what a person attests: an audit, a survey, an inspection, a declared event.
+// Records are only ever added; a correction names the record that it supersedes.
+type Record struct {
+	ID        string `json:"id"` // ULID
+	Community string `json:"community"`
+	Type      string `json:"type"` // such as composition_audit
+
+	// Date is the day that it speaks of. One that speaks of a longer time has its last
+	// day in Until.
+	Date  Date  `json:"date"`
+	Until *Date `json:"until,omitempty"`
+	// At is the instant that it speaks of, where the day is not enough, and End when what
+	// began then was over. UTC.
+	At  *time.Time `json:"at,omitempty"`
+	End *time.Time `json:"end,omitempty"`
+
+	Stream Stream `json:"stream,omitempty"`
+	Device string `json:"device,omitempty"` // the device that it is about
+	Item   string `json:"item,omitempty"`   // the item of a scheme that it is evidence for, as scheme/item
+
+	Values Values            `json:"values"`
+	Texts  map[string]string `json:"texts,omitempty"` // such as carrier and destination
+
+	By       string    `json:"by"`                 // who attests it
+	Why      string    `json:"why,omitempty"`      // reason, or where the evidence lies
+	Recorded time.Time `json:"recorded"`           // when it was handed in
+	Replaces string    `json:"replaces,omitempty"` // ID of the record that it supersedes
+}
+
+// Values are a record's numbers by name, unit in the name.
+type Values map[string]float64
+
+// Last returns the last day that the record speaks of.
+func (r *Record) Last() Date {
+	if r.Until != nil {
+		return *r.Until
+	}
+	return r.Date
+}
+
+// InForce returns the records that no other of them replaces, in their order.
+func InForce(records []Record) []Record {
+	replaced := map[string]bool{}
+	for i := range records {
+		if id := records[i].Replaces; id != "" {
+			replaced[id] = true
+		}
+	}
+	var kept []Record
+	for _, r := range records {
+		if !replaced[r.ID] {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// CompositionAudit is the type of a record that says which part of a stream's mass
+// is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
+const CompositionAudit = "composition_audit"
