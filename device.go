@@ -97,6 +97,11 @@ type Device struct {
 	MaxLoadKg         float64 `yaml:"max_load_kg,omitempty" json:"max_load_kg,omitempty"`
 	ScaleResolutionKg float64 `yaml:"scale_resolution_kg,omitempty" json:"scale_resolution_kg,omitempty"` // default 0.1
 
+	// DensityKgPerLitre is how much what a bin takes weighs. A bin that has it and no
+	// scale has its mass estimated: filling level × capacity × density. Such mass is
+	// marked wherever it is used.
+	DensityKgPerLitre float64 `yaml:"density_kg_per_litre,omitempty" json:"density_kg_per_litre,omitempty"`
+
 	// Limits replace the kind's limits of gauges, by quantity.
 	Limits map[string]float64 `yaml:"limits,omitempty" json:"limits,omitempty"`
 

@@ -39,11 +39,23 @@ type FaultKind string
 // The faults.
 const (
 	Conflict    FaultKind = "conflict"    // two readings with one time and different values
-	Spike       FaultKind = "spike"       // a mass that rose and fell back at once
+	Spike       FaultKind = "spike"       // a value that rose and fell back at once; it is left out
 	Dip         FaultKind = "dip"         // a register that fell and came back
 	Wrap        FaultKind = "wrap"        // a register that passed its modulus
 	Reset       FaultKind = "reset"       // a register that began again near 0
-	Unexplained FaultKind = "unexplained" // a register that fell, and nothing explains it
+	Replaced    FaultKind = "replaced"    // a register whose meter was replaced, as declared
+	Unexplained FaultKind = "unexplained" // a register that fell, or rose by more than it can, and nothing explains it
+)
+
+// Quality of a day's evidence for one quantity, from the best to the worst.
+type Evidence string
+
+// The qualities of evidence.
+const (
+	Measured     Evidence = "measured"     // values follow each other closely
+	Interpolated Evidence = "interpolated" // a gap of more than a few intervals was bridged
+	Estimated    Evidence = "estimated"    // a part rests on an assumption: what a register counted before a reset, or mass from a filling level
+	NeedsReview  Evidence = "needs_review" // a part has no value, because nothing explains what the register showed
 )
 
 // Fault is one oddity, kept with the day so that an assessor can see it.
@@ -68,6 +80,7 @@ type GaugeDay struct {
 
 // MassDay is the day of a mass. It obeys deposited − collected = last − first.
 type MassDay struct {
+	Evidence    Evidence    `json:"evidence"`
 	First       Amount      `json:"first"` // what lay there when the day began
 	Last        Amount      `json:"last"`  // and when it ended
 	Deposited   Amount      `json:"deposited"`
@@ -87,11 +100,20 @@ type MassHours struct {
 type Emptying struct {
 	Time time.Time `json:"time"` // of the first reading after it
 	Mass Amount    `json:"mass"`
+	Left Amount    `json:"left"` // what still lay there
+
+	// Partial says that a good part was left, so that the bin was not emptied.
+	Partial bool `json:"partial,omitempty"`
+	// OffSchedule says that it lies away from the collections that the community
+	// plans for the stream; it is false where none are planned.
+	OffSchedule bool `json:"off_schedule,omitempty"`
 }
 
 // RegisterDay is the day of a register. The days of a month sum to the rise of
 // the register over the month, exactly.
 type RegisterDay struct {
+	Evidence Evidence `json:"evidence"`
+
 	Rise   Amount   `json:"rise"`
 	ByHour []Amount `json:"by_hour"` // one for each hour of the day; they sum to Rise
 

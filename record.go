@@ -59,6 +59,11 @@ func InForce(records []Record) []Record {
 	return kept
 }
 
+// MeterReplaced is the type of a record that declares that a device's meter was replaced
+// at At: Values has for each of its registers what the old one showed in the end and the
+// new one in the beginning, as <quantity>_end and <quantity>_start.
+const MeterReplaced = "meter_replaced"
+
 // CompositionAudit is the type of a record that says which part of a stream's mass
 // is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
 const CompositionAudit = "composition_audit"

@@ -204,6 +204,10 @@ func (r *Registry) checkDevice(d *greentally.Device, sites map[string]bool, comp
 		wrong("interval", "interval: %v is not between 10s and 24h", interval)
 	}
 	positive(d.CapacityLitres, "capacity_litres", path, add)
+	positive(d.DensityKgPerLitre, "density_kg_per_litre", path, add)
+	if d.DensityKgPerLitre > 0 && d.CapacityLitres == 0 {
+		add(at(path, "density_kg_per_litre"), "a mass is estimated from density and capacity; give capacity_litres, too")
+	}
 	positive(d.MaxLoadKg, "max_load_kg", path, add)
 	positive(d.ScaleResolutionKg, "scale_resolution_kg", path, add)
 	if d.Lamps < 0 {

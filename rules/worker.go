@@ -67,6 +67,7 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		w.absent = map[absence]bool{}
 	}
 	months := map[string]map[greentally.Month]bool{}
+	events := map[string][]greentally.Record{} // by community
 	total := 0
 	touch := func(community string, month greentally.Month) {
 		if months[community] == nil {
@@ -89,12 +90,19 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 			w.Log.Warn("device left the registry before its readings were tallied", "device", key.String())
 			continue
 		}
-		_, loc, ok := registry.Community(key.Community)
+		community, loc, ok := registry.Community(key.Community)
 		if !ok {
 			continue
 		}
+		if _, known := events[key.Community]; !known {
+			var err error
+			if events[key.Community], err = w.events(ctx, key.Community); err != nil {
+				return err
+			}
+		}
+		about := tally.Input{Kind: kind, Device: device, Location: loc, Collections: community.Collections, Events: events[key.Community]}
 		for _, stretch := range stretches(own) {
-			days, err := w.tally(ctx, device, kind, loc, stretch)
+			days, err := w.tally(ctx, about, stretch)
 			if err != nil {
 				return err
 			}
@@ -122,6 +130,15 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		}
 	}
 	return nil
+}
+
+// events returns the community's declared events that tallies respect.
+func (w *Worker) events(ctx context.Context, community string) ([]greentally.Record, error) {
+	all, err := w.Store.Records(ctx, community, greentally.Date{}, greentally.Date{})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(greentally.InForce(all), func(r greentally.Record) bool { return r.Type != greentally.MeterReplaced }), nil
 }
 
 // Report computes a community's indicators of a month from the device-days and
@@ -173,7 +190,8 @@ func stretches(touches []Touch) []Touch {
 // tally tallies and writes the days that readings in the stretch can have changed: its
 // own, and those up to the values next to it, because an interval between two values
 // may lie across midnights.
-func (w *Worker) tally(ctx context.Context, device *greentally.Device, kind *greentally.Kind, loc *time.Location, t Touch) ([]greentally.DeviceDay, error) {
+func (w *Worker) tally(ctx context.Context, in tally.Input, t Touch) ([]greentally.DeviceDay, error) {
+	device, kind, loc := in.Device, in.Kind, in.Location
 	s := &series{worker: w, ctx: ctx, device: device, kind: kind}
 	if err := s.load(t.From.Add(-36*time.Hour), t.To.Add(36*time.Hour)); err != nil {
 		return nil, err
@@ -216,7 +234,8 @@ func (w *Worker) tally(ctx context.Context, device *greentally.Device, kind *gre
 			}
 			readings = append(append(readings, before...), after...)
 		}
-		days = append(days, tally.Day(kind, device, date, loc, readings))
+		in.Date, in.Readings = date, readings
+		days = append(days, tally.Day(in))
 	}
 	if err := w.Store.WriteDeviceDays(ctx, days); err != nil {
 		return nil, err
@@ -279,11 +298,11 @@ func (s *series) query(q greentally.ReadingQuery) ([]greentally.Reading, error) 
 }
 
 // balances returns the quantities whose days depend on values far away: registers and
-// masses.
+// masses, and what masses are estimated from.
 func (s *series) balances() []string {
 	var names []string
 	for _, q := range s.kind.Quantities {
-		if q.Nature == greentally.Register || q.Nature == greentally.Mass {
+		if q.Nature == greentally.Register || q.Nature == greentally.Mass || q.Name == tally.FillRatio && s.device.DensityKgPerLitre > 0 {
 			names = append(names, q.Name)
 		}
 	}

@@ -119,7 +119,7 @@ func TestLawOrderDoesNotMatter(t *testing.T) {
 		seen := map[greentally.Date]bool{}
 		for _, got := range days {
 			seen[got.Date] = true
-			want := tally.Day(kind, device, got.Date, loc, all)
+			want := tally.Day(tally.Input{Kind: kind, Device: device, Date: got.Date, Location: loc, Readings: all})
 			g, err := json.Marshal(got)
 			if err != nil {
 				t.Fatal(err)

@@ -530,7 +530,7 @@ func TestReportIsRight(t *testing.T) {
 				t.Errorf("%v: %v", row, err)
 			}
 		}
-		if w := want[row[2]]; row[0] != "lvyuan" || row[1] != "2025-02" || !near(value, w.value) || row[9] != string(w.verdict) {
+		if w := want[row[2]]; row[0] != "lvyuan" || row[1] != "2025-02" || !near(value, w.value) || row[10] != string(w.verdict) {
 			t.Errorf("row %q, want %+v", row, w)
 		}
 	}

@@ -105,10 +105,10 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 		return encoder.Encode(values)
 	case "csv":
 		w := csv.NewWriter(out)
-		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "target", "verdict", "reason"}}
+		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "estimated_share", "target", "verdict", "reason"}}
 		for _, v := range values {
 			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, exact(v.Value), exact(v.Numerator), exact(v.Denominator),
-				exact(&v.Completeness), target(v), string(v.Verdict), v.Reason})
+				exact(&v.Completeness), exact(&v.EstimatedShare), target(v), string(v.Verdict), v.Reason})
 		}
 		if err := w.WriteAll(rows); err != nil {
 			return err
@@ -124,6 +124,13 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 	}
 	t.Render()
 	for _, v := range values {
+		if v.EstimatedShare > 0 {
+			if _, err := fmt.Fprintf(out, words["estimated"]+"\n", v.Title.In(language), 100*v.EstimatedShare); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range values {
 		if v.Reason != "" {
 			if _, err := fmt.Fprintf(out, "%s: %s\n", v.Title.In(language), v.Reason); err != nil {
 				return err
@@ -138,8 +145,9 @@ var reportWords = map[string]map[string]string{
 	"zh": {
 		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
 		"measured": "实测", "truth": "真值", "difference": "差", "points": "个百分点", "days": "天",
-		"why":  "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
-		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
+		"estimated": "%s：其中 %.1f %% 的质量由满溢度估算，未经称重。",
+		"why":       "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
+		"pass":      "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
 
 		"sending": "%d 台设备发送 %d 天的数据",
 		"sent":    "%s · %d 台设备 · %d 条读数，用时 %s",
@@ -154,8 +162,9 @@ var reportWords = map[string]map[string]string{
 	"en": {
 		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
 		"measured": "measured", "truth": "truth", "difference": "difference", "points": "pp", "days": "days",
-		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
-		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
+		"estimated": "%s: %.1f %% of the mass in it was estimated from filling levels, not weighed.",
+		"why":       "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
+		"pass":      "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
 
 		"sending": "%d devices send %d days",
 		"sent":    "%s · %d devices · %d readings in %s",

@@ -421,6 +421,9 @@ func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, 
 			if loc, ok := registry.Current().Location(r.Community); ok {
 				day := r.Date.Start(loc)
 				touched[ingest.Touch{DeviceKey: greentally.DeviceKey{Community: r.Community}, From: day, To: day}] = true
+				if r.Device != "" && r.At != nil { // a declared event
+					touched[ingest.Touch{DeviceKey: greentally.DeviceKey{Community: r.Community, Device: r.Device}, From: *r.At, To: *r.At}] = true
+				}
 			}
 		}
 		err := from.Since(ctx, copied, func(sequence uint64, r greentally.Record) error {

@@ -30,6 +30,7 @@ type test struct {
 	Want    struct {
 		Value        *float64           `yaml:"value"` // left out: there is none
 		Completeness *float64           `yaml:"completeness"`
+		Estimated    float64            `yaml:"estimated_share"`
 		Verdict      greentally.Verdict `yaml:"verdict"`
 	} `yaml:"want"`
 }
@@ -60,6 +61,8 @@ type testMass struct {
 	Collected   float64 `yaml:"collected"`
 	Collections int     `yaml:"collections"`
 	Max         float64 `yaml:"max"`
+	Partial     int     `yaml:"partial"`   // of the collections, those that left a good part
+	Estimated   bool    `yaml:"estimated"` // from filling levels
 }
 
 type testRecord struct {
@@ -117,6 +120,9 @@ func (t *test) run(s *Set) error {
 	if want.Completeness != nil && math.Abs(got.Completeness-*want.Completeness) > 1e-9 {
 		all = append(all, fmt.Errorf("completeness is %v, want %v", got.Completeness, *want.Completeness))
 	}
+	if math.Abs(got.EstimatedShare-want.Estimated) > 1e-9 {
+		all = append(all, fmt.Errorf("the share of estimated mass is %v, want %v", got.EstimatedShare, want.Estimated))
+	}
 	if got.Verdict != want.Verdict {
 		all = append(all, fmt.Errorf("verdict is %s (%s), want %s", got.Verdict, got.Reason, want.Verdict))
 	}
@@ -144,7 +150,15 @@ func (t testDay) build(device *greentally.Device, date greentally.Date) greental
 		d.Covered = greentally.Duration(*t.Completeness * float64(24*time.Hour))
 	}
 	for q, m := range t.Masses {
-		d.Masses[q] = greentally.MassDay{Deposited: amount(m.Deposited), Collected: amount(m.Collected), Max: amount(m.Max), Collections: make([]greentally.Emptying, m.Collections)}
+		mass := greentally.MassDay{Evidence: greentally.Measured, Deposited: amount(m.Deposited), Collected: amount(m.Collected), Max: amount(m.Max),
+			Collections: make([]greentally.Emptying, m.Collections)}
+		for i := range min(m.Partial, m.Collections) {
+			mass.Collections[i].Partial = true
+		}
+		if m.Estimated {
+			mass.Evidence = greentally.Estimated
+		}
+		d.Masses[q] = mass
 	}
 	for q, g := range t.Gauges {
 		d.Gauges[q] = greentally.GaugeDay{Above: g.Above, Known: g.Known}

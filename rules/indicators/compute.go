@@ -102,6 +102,7 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 		present = true
 		v.Inputs = append(v.Inputs, in)
 		v.Completeness = min(v.Completeness, in.Completeness)
+		v.EstimatedShare = max(v.EstimatedShare, in.EstimatedShare)
 		if in.Value == nil {
 			missing = append(missing, in.Name+": "+reason)
 			continue
@@ -155,6 +156,7 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, err error) {
 	v.Name = in.name
 	var total greentally.Amount
+	var size, estimated greentally.Amount // of the contributions, signs aside
 	var covered float64
 	expected, counted := 0, 0
 	factors := map[greentally.Stream]*mean{}
@@ -198,6 +200,10 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 				return v, "", fmt.Errorf("input %s, device-day %s %s: %v is no amount", in.name, day.DeviceKey, day.Date, contribution)
 			}
 			total += amount
+			size += max(amount, -amount)
+			if in.restsOnEstimates(day) {
+				estimated += max(amount, -amount)
+			}
 			covered += day.Completeness()
 			counted++
 		}
@@ -223,7 +229,18 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 	}
 	value := total.Float()
 	v.Value = &value
+	if size > 0 {
+		v.EstimatedShare = estimated.Float() / size.Float()
+	}
 	return v, "", nil
+}
+
+// restsOnEstimates reports whether a mass that the input uses is estimated on the day.
+func (in *compiled) restsOnEstimates(day *dayOf) bool {
+	return slices.ContainsFunc(in.needs, func(q string) bool {
+		m, ok := day.Masses[q]
+		return ok && m.Evidence == greentally.Estimated
+	})
 }
 
 // mean is a weighted mean over records.

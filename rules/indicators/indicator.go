@@ -258,7 +258,10 @@ type (
 	massEnv struct {
 		Deposited   float64 `expr:"deposited"`
 		Collected   float64 `expr:"collected"`
-		Collections float64 `expr:"collections"`
+		Collections float64 `expr:"collections"` // removals of all kinds
+		Emptied     float64 `expr:"emptied"`     // of these, those that left next to nothing
+		OffSchedule float64 `expr:"off_schedule"`
+		Estimated   float64 `expr:"estimated"` // 1 if the masses are estimated, else 0
 		First       float64 `expr:"first"`
 		Last        float64 `expr:"last"`
 		Max         float64 `expr:"max"`
@@ -313,7 +316,20 @@ func envOfDay(d *greentally.DeviceDay, device deviceEnv) map[string]any {
 	hours := func(d greentally.Duration) float64 { return time.Duration(d).Hours() }
 	env := map[string]any{"device": device, "day": dateEnv{Hours: float64(d.Hours), Completeness: d.Completeness()}}
 	for q, m := range d.Masses {
-		env[q] = massEnv{m.Deposited.Float(), m.Collected.Float(), float64(len(m.Collections)), m.First.Float(), m.Last.Float(), m.Max.Float()}
+		mass := massEnv{Deposited: m.Deposited.Float(), Collected: m.Collected.Float(), Collections: float64(len(m.Collections)),
+			First: m.First.Float(), Last: m.Last.Float(), Max: m.Max.Float()}
+		for _, e := range m.Collections {
+			if !e.Partial {
+				mass.Emptied++
+			}
+			if e.OffSchedule {
+				mass.OffSchedule++
+			}
+		}
+		if m.Evidence == greentally.Estimated {
+			mass.Estimated = 1
+		}
+		env[q] = mass
 	}
 	for q, g := range d.Gauges {
 		env[q] = gaugeEnv{g.Min.Float(), g.Max.Float(), g.Mean.Float(), hours(g.Known), hours(g.Above)}

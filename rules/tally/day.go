@@ -7,13 +7,27 @@ import (
 	"greentally"
 )
 
-// Day tallies one device over one local day at loc. The readings are those of the
-// day and, for each quantity, up to [Context] before and after it that have a value
-// of the quantity; more do no harm. Their order does not matter, and repetitions
-// change nothing.
-func Day(kind *greentally.Kind, device *greentally.Device, date greentally.Date, loc *time.Location, readings []greentally.Reading) greentally.DeviceDay {
-	day := span{date.Start(loc), date.Add(1).Start(loc)}
-	sorted, conflicts := clean(readings)
+// Input is what a device-day is tallied from.
+type Input struct {
+	Kind     *greentally.Kind
+	Device   *greentally.Device
+	Date     greentally.Date
+	Location *time.Location // of the community
+
+	// Readings are those of the day and, for each quantity, up to [Context] before and
+	// after it that have a value of the quantity; more do no harm. Their order does not
+	// matter, and repetitions change nothing.
+	Readings []greentally.Reading
+
+	Collections []greentally.Collection // that the community plans
+	Events      []greentally.Record     // declared events in force; those of other devices are passed over
+}
+
+// Day tallies one device over one local day.
+func Day(in Input) greentally.DeviceDay {
+	kind, device, date := in.Kind, in.Device, in.Date
+	day := span{date.Start(in.Location), date.Add(1).Start(in.Location)}
+	sorted, conflicts := clean(in.Readings)
 	d := greentally.DeviceDay{
 		DeviceKey: device.Key(), Kind: device.Kind, Site: device.Site, Stream: device.Stream,
 		Date: date, Start: day.from, Hours: int(day.to.Sub(day.from).Round(time.Hour) / time.Hour),
@@ -38,12 +52,13 @@ func Day(kind *greentally.Kind, device *greentally.Device, date greentally.Date,
 				put(&d.Gauges, q.Name, g)
 			}
 		case greentally.Mass:
-			if m, faults, ok := massDay(day, d.Hours, noise(device), points(sorted, q.Name)); ok {
+			ps, scale := massPoints(in, sorted, q.Name)
+			if m, faults, ok := massDay(day, d.Hours, scale, ps); ok {
 				put(&d.Masses, q.Name, m)
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}
 		case greentally.Register:
-			if r, faults, ok := registerDay(day, d.Hours, device.Registers[q.Name], points(sorted, q.Name)); ok {
+			if r, faults, ok := registerDay(day, d.Hours, newMeter(in, q.Name), points(sorted, q.Name)); ok {
 				put(&d.Registers, q.Name, r)
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}

@@ -9,8 +9,10 @@ import (
 )
 
 // Context is how many readings of each quantity before and after a day [Day] needs
-// beside those of the day, so that it sees a fall at midnight as both days do.
-const Context = 3
+// beside those of the day, so that it sees a fall at midnight as both days do: a value
+// can be odd by those up to six away from it, and the nearest that is not may be the
+// third.
+const Context = 9
 
 // hold is for how many reporting intervals a value of a gauge or state holds when
 // nothing newer comes.

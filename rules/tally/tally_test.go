@@ -76,6 +76,10 @@ func every10(quantity string, values ...float64) []greentally.Reading {
 
 func amount(v float64) greentally.Amount { return greentally.Amount(math.Round(v * 1e6)) }
 
+func tallyDay(device *greentally.Device, date greentally.Date, loc *time.Location, readings []greentally.Reading, events ...greentally.Record) greentally.DeviceDay {
+	return tally.Day(tally.Input{Kind: kind, Device: device, Date: date, Location: loc, Readings: readings, Events: events})
+}
+
 func TestRegisterFalls(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -94,7 +98,7 @@ func TestRegisterFalls(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := tally.Day(kind, device(), october8, time.UTC, every10("energy_kwh", tt.values...))
+			d := tallyDay(device(), october8, time.UTC, every10("energy_kwh", tt.values...))
 			r := d.Registers["energy_kwh"]
 			if r.Rise != amount(tt.want) {
 				t.Errorf("rise %v, want %v", r.Rise, tt.want)
@@ -124,21 +128,92 @@ func TestRegisterFalls(t *testing.T) {
 func TestWrapMustBePossible(t *testing.T) {
 	d := device()
 	d.Registers["energy_kwh"] = greentally.RegisterFacts{Modulus: 1e6, MaxPerHour: 6}
-	// 21.8 kWh in ten minutes is more than 1.2 × 6 kW can do; the value is small, so it
-	// is a reset.
-	day := tally.Day(kind, d, october8, time.UTC, every10("energy_kwh", 999990.50, 12.30, 12.4, 12.5))
-	if r := day.Registers["energy_kwh"]; r.Rise != amount(12.5) || day.Faults[0].Kind != greentally.Reset {
-		t.Errorf("rise %v with %+v", r.Rise, day.Faults)
+	// 21.8 kWh in ten minutes is more than 1.2 × 6 kW can do, and so is 12.3: neither a
+	// wrap nor a reset.
+	day := tallyDay(d, october8, time.UTC, every10("energy_kwh", 999990.50, 12.30, 12.4, 12.5))
+	if r := day.Registers["energy_kwh"]; r.Rise != amount(0.2) || day.Faults[0].Kind != greentally.Unexplained || r.Evidence != greentally.NeedsReview {
+		t.Errorf("rise %v, %s, with %+v", r.Rise, r.Evidence, day.Faults)
+	}
+}
+
+// TestRegisterThatCannot has registers of which it is known what they can do.
+func TestRegisterThatCannot(t *testing.T) {
+	tests := []struct {
+		name     string
+		values   []float64
+		want     float64
+		faults   []greentally.FaultKind
+		evidence greentally.Evidence
+	}{
+		{"nothing odd", []float64{100, 100.5, 101}, 1, nil, greentally.Measured},
+		{"one value far above", []float64{100, 53_700, 100.2, 100.4}, 0.4, []greentally.FaultKind{greentally.Spike}, greentally.Measured},
+		{"two values far above", []float64{100, 53_700, 53_701, 100.4}, 0.4, []greentally.FaultKind{greentally.Spike}, greentally.Measured},
+		{"it stays far above", []float64{100, 5000, 5000.2, 5000.4, 5000.6}, 0.6, []greentally.FaultKind{greentally.Unexplained}, greentally.NeedsReview},
+		{"momentary zero", []float64{13423.7, 0, 13423.8}, 0.1, []greentally.FaultKind{greentally.Dip}, greentally.Measured},
+		{"reset", []float64{13423.7, 0.1, 0.3, 0.5}, 0.5, []greentally.FaultKind{greentally.Reset}, greentally.Estimated},
+		{"wrap of DL/T 645", []float64{999_999.9, 0.3}, 0.4, []greentally.FaultKind{greentally.Wrap}, greentally.Measured},
+		{"a fall to what it cannot have counted", []float64{13423.7, 900, 900.3}, 0.3, []greentally.FaultKind{greentally.Unexplained}, greentally.NeedsReview},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := device()
+			d.Registers["energy_kwh"] = greentally.RegisterFacts{Modulus: 1e6, MaxPerHour: 6}
+			day := tallyDay(d, october8, time.UTC, every10("energy_kwh", tt.values...))
+			r := day.Registers["energy_kwh"]
+			var kinds []greentally.FaultKind
+			for _, f := range day.Faults {
+				kinds = append(kinds, f.Kind)
+			}
+			if r.Rise != amount(tt.want) || !slices.Equal(kinds, tt.faults) || r.Evidence != tt.evidence {
+				t.Errorf("rise %v, %v, %s; want %v, %v, %s", r.Rise, kinds, r.Evidence, tt.want, tt.faults, tt.evidence)
+			}
+		})
+	}
+}
+
+// replaced declares that the meter was replaced so many minutes after the day began.
+func replaced(minutes float64, end, start float64) greentally.Record {
+	when := at(minutes).Time
+	return greentally.Record{Type: greentally.MeterReplaced, Device: "d", At: &when, Values: greentally.Values{"energy_kwh_end": end, "energy_kwh_start": start}}
+}
+
+func TestDeclaredReplacement(t *testing.T) {
+	// 01:00 100, 01:10 101; 01:15 out with 101.4, in with 7000; 01:20 7000.5, 01:30 7001
+	readings := every10("energy_kwh", 100, 101, 7000.5, 7001)
+	undeclared := tallyDay(device(), october8, time.UTC, every10("energy_kwh", 7000, 7001, 100.5, 101))
+	if r := undeclared.Registers["energy_kwh"]; r.Evidence != greentally.Estimated {
+		t.Errorf("undeclared, the evidence is %s", r.Evidence)
+	}
+	day := tallyDay(device(), october8, time.UTC, readings, replaced(75, 101.4, 7000))
+	r := day.Registers["energy_kwh"]
+	if r.Rise != amount(1+0.4+0.5+0.5) || r.Evidence != greentally.Measured || r.Estimated != 0 {
+		t.Errorf("rise %v, %s, estimated %v; want 2.4, measured", r.Rise, r.Evidence, r.Estimated)
+	}
+	if len(day.Faults) != 1 || day.Faults[0].Kind != greentally.Replaced || day.Faults[0].Quantity != "energy_kwh" {
+		t.Errorf("faults %+v, want the replacement", day.Faults)
+	}
+	other := replaced(75, 101.4, 7000)
+	other.Device = "another"
+	if r := tallyDay(device(), october8, time.UTC, readings, other).Registers["energy_kwh"]; r.Rise == amount(2.4) {
+		t.Error("the replacement of another device's meter counts")
+	}
+	// Replaced before midnight, first heard of after: each day has its part.
+	late := []greentally.Reading{at(-60, "energy_kwh", 50), at(60, "energy_kwh", 3)}
+	swap := replaced(-30, 51, 1)
+	before := tallyDay(device(), october8.Add(-1), time.UTC, late, swap).Registers["energy_kwh"].Rise
+	after := tallyDay(device(), october8, time.UTC, late, swap).Registers["energy_kwh"].Rise
+	if before+after != amount(1+2) || after != amount(2.0*60/90)+1 && after != amount(2.0*60/90) {
+		t.Errorf("%v before midnight and %v after, want 3 in all and 1.333 after", before, after)
 	}
 }
 
 func TestRegisterIsSplitAtMidnightAndHours(t *testing.T) {
 	readings := []greentally.Reading{at(-30, "energy_kwh", 10), at(30, "energy_kwh", 16), at(90, "energy_kwh", 17), at(24*60+60, "energy_kwh", 20)}
-	d := tally.Day(kind, device(), october8, time.UTC, readings).Registers["energy_kwh"]
+	d := tallyDay(device(), october8, time.UTC, readings).Registers["energy_kwh"]
 	if d.ByHour[0] != amount(3.5) || d.ByHour[1] != amount(0.5)+amount(3)*30/(22*60+30+60) {
 		t.Errorf("hours %v", d.ByHour[:2])
 	}
-	yesterday := tally.Day(kind, device(), october8.Add(-1), time.UTC, readings).Registers["energy_kwh"]
+	yesterday := tallyDay(device(), october8.Add(-1), time.UTC, readings).Registers["energy_kwh"]
 	if yesterday.Rise != amount(3) || yesterday.ByHour[23] != amount(3) {
 		t.Errorf("the day before has %v", yesterday.Rise)
 	}
@@ -160,7 +235,7 @@ func TestMass(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := tally.Day(kind, device(), october8, time.UTC, every10("mass_kg", tt.values...))
+			d := tallyDay(device(), october8, time.UTC, every10("mass_kg", tt.values...))
 			m := d.Masses["mass_kg"]
 			if m.Deposited-amount(tt.deposited) > 0 || amount(tt.deposited)-m.Deposited > amount(0.1) {
 				t.Errorf("deposited %v, want %v within the noise", m.Deposited, tt.deposited)
@@ -175,12 +250,95 @@ func TestMass(t *testing.T) {
 	}
 }
 
+func TestEmptyingsAreToldApart(t *testing.T) {
+	shanghai := location(t, "Asia/Shanghai")
+	midnight := october8.Start(shanghai)
+	in := func(values ...float64) tally.Input {
+		var rs []greentally.Reading
+		for i, v := range values { // from 05:30 on, ten minutes apart
+			r := at(0, "mass_kg", v)
+			r.Time = midnight.Add(5*time.Hour + 30*time.Minute + time.Duration(i)*10*time.Minute)
+			rs = append(rs, r)
+		}
+		return tally.Input{Kind: kind, Device: device(), Date: october8, Location: shanghai, Readings: rs,
+			Collections: []greentally.Collection{{Streams: []greentally.Stream{greentally.Food}, At: []string{"06:00"}, Days: []string{"thu"}}}}
+	}
+	m := tally.Day(in(20, 20.5, 0.3, 0.4)).Masses["mass_kg"]
+	if len(m.Collections) != 1 || m.Collections[0].Partial || m.Collections[0].OffSchedule || m.Collections[0].Left != amount(0.3) {
+		t.Errorf("emptied by the plan: %+v", m.Collections)
+	}
+	if m = tally.Day(in(20, 20.5, 8, 8.1)).Masses["mass_kg"]; len(m.Collections) != 1 || !m.Collections[0].Partial || m.Collections[0].Mass != amount(12.5) {
+		t.Errorf("emptied in part: %+v", m.Collections)
+	}
+	late := in(20, 20.5, 0.3)
+	for i := range late.Readings {
+		late.Readings[i].Time = late.Readings[i].Time.Add(8 * time.Hour)
+	}
+	if m = tally.Day(late).Masses["mass_kg"]; len(m.Collections) != 1 || !m.Collections[0].OffSchedule {
+		t.Errorf("removed at 13:50, planned at 06:00: %+v", m.Collections)
+	}
+	other := in(20, 20.5, 0.3)
+	other.Collections[0].Days = []string{"mon"} // 8 October 2026 is a Thursday
+	if m = tally.Day(other).Masses["mass_kg"]; !m.Collections[0].OffSchedule {
+		t.Error("removed on a day on which nothing is planned, and not told")
+	}
+	other.Collections = nil
+	if m = tally.Day(other).Masses["mass_kg"]; m.Collections[0].OffSchedule {
+		t.Error("off schedule where there is none")
+	}
+}
+
+func TestBatteriesComeByTheGramme(t *testing.T) {
+	box := device()
+	box.ScaleResolutionKg, box.MaxLoadKg = 0.001, 0
+	// AAA, AA, D: 11.5, 23 and 141 g at a time, in a scale that shows grammes.
+	values := []float64{1.002, 1.001, 1.013, 1.012, 1.036, 1.035, 1.176, 1.177, 1.176}
+	m := tallyDay(box, october8, time.UTC, every10("mass_kg", values...)).Masses["mass_kg"]
+	if m.Collected != 0 || m.Deposited != amount(0.174) {
+		t.Errorf("deposited %v, collected %v; want 0.174 and nothing", m.Deposited, m.Collected)
+	}
+	values = append(values, 0.9) // somebody took some
+	if m = tallyDay(box, october8, time.UTC, every10("mass_kg", values...)).Masses["mass_kg"]; m.Collected != amount(0.276) || !m.Collections[0].Partial {
+		t.Errorf("collected %v, %+v", m.Collected, m.Collections)
+	}
+}
+
+func TestScaleThatIsNoisierThanItSays(t *testing.T) {
+	// It is said to be good to 0.1 kg, and wavers by 1 kg; only the last fall is a removal.
+	var values []float64
+	for i := range 30 {
+		values = append(values, 20+[]float64{0, 1.1, -0.9, 0.6, -1.2, 0.9}[i%6])
+	}
+	values = append(values, 2)
+	m := tallyDay(device(), october8, time.UTC, every10("mass_kg", values...)).Masses["mass_kg"]
+	if len(m.Collections) != 1 || m.Collected < amount(17) || m.Collected > amount(20) {
+		t.Errorf("collected %v in %d, want about 19 in one", m.Collected, len(m.Collections))
+	}
+}
+
+func TestMassFromTheFillingLevel(t *testing.T) {
+	bin := device()
+	bin.CapacityLitres, bin.DensityKgPerLitre = 240, 0.25
+	readings := every10("fill_ratio", 0.1, 0.3, 0.5, 0.02, 0.04)
+	m := tallyDay(bin, october8, time.UTC, readings).Masses["mass_kg"]
+	if m.Evidence != greentally.Estimated || m.Collected != amount(0.48*60) || m.Deposited != amount(0.4*60+0.02*60) {
+		t.Errorf("%s, collected %v, deposited %v; want estimated, 28.8 and 25.2", m.Evidence, m.Collected, m.Deposited)
+	}
+	weighed := append(slices.Clone(readings), at(65, "mass_kg", 3.0), at(75, "mass_kg", 4.0))
+	if m = tallyDay(bin, october8, time.UTC, weighed).Masses["mass_kg"]; m.Evidence == greentally.Estimated || m.Deposited != amount(1) {
+		t.Errorf("%s, deposited %v; a scale goes before an estimate", m.Evidence, m.Deposited)
+	}
+	if _, has := tallyDay(device(), october8, time.UTC, readings).Masses["mass_kg"]; has {
+		t.Error("a mass was estimated without a density")
+	}
+}
+
 func TestADayWithoutAWeighingHasNoMass(t *testing.T) {
 	rs := []greentally.Reading{at(-60, "mass_kg", 20), at(1440+60, "mass_kg", 5)} // none on 8 October
-	if m, has := tally.Day(kind, device(), october8, time.UTC, rs).Masses["mass_kg"]; has {
+	if m, has := tallyDay(device(), october8, time.UTC, rs).Masses["mass_kg"]; has {
 		t.Errorf("the silent day has %+v", m)
 	}
-	next := tally.Day(kind, device(), october8.Add(1), time.UTC, rs).Masses["mass_kg"]
+	next := tallyDay(device(), october8.Add(1), time.UTC, rs).Masses["mass_kg"]
 	if next.First != amount(20) || next.Collected != amount(15) {
 		t.Errorf("the day after opens with %v and collects %v, want what changed meanwhile", next.First, next.Collected)
 	}
@@ -194,7 +352,7 @@ func TestGaugeAndState(t *testing.T) {
 		at(120, "fill_ratio", 1.0),
 		at(23*60+50, "fill_ratio", 0.95),
 	}
-	d := tally.Day(kind, device(), october8, time.UTC, readings)
+	d := tallyDay(device(), october8, time.UTC, readings)
 	g := d.Gauges["fill_ratio"]
 	if g.Known != greentally.Duration(90*time.Minute) || g.Above != greentally.Duration(50*time.Minute) {
 		t.Errorf("known %v, above %v; want 1h30m and 50m", g.Known, g.Above)
@@ -223,7 +381,7 @@ func TestGaugeAndState(t *testing.T) {
 }
 
 func TestConnectionIsNoMeasurement(t *testing.T) {
-	d := tally.Day(kind, device(), october8, time.UTC, []greentally.Reading{
+	d := tallyDay(device(), october8, time.UTC, []greentally.Reading{
 		at(-1000, "connection", "online"), at(60, "connection", "offline"), at(120, "connection", "online"),
 	})
 	if d.Readings != 0 || d.Covered != 0 {
@@ -237,14 +395,14 @@ func TestConnectionIsNoMeasurement(t *testing.T) {
 func TestSuspiciousReadingsAreCountedAndLeftOut(t *testing.T) {
 	bad := at(70, "energy_kwh", 5000)
 	bad.Quality = greentally.Suspicious
-	d := tally.Day(kind, device(), october8, time.UTC, []greentally.Reading{at(60, "energy_kwh", 1), bad, at(80, "energy_kwh", 2)})
+	d := tallyDay(device(), october8, time.UTC, []greentally.Reading{at(60, "energy_kwh", 1), bad, at(80, "energy_kwh", 2)})
 	if d.Registers["energy_kwh"].Rise != amount(1) || d.Readings != 3 || d.Suspect != 1 {
 		t.Errorf("rise %v, readings %d, suspect %d", d.Registers["energy_kwh"].Rise, d.Readings, d.Suspect)
 	}
 }
 
 func TestContradictionIsAFault(t *testing.T) {
-	d := tally.Day(kind, device(), october8, time.UTC, []greentally.Reading{at(60, "energy_kwh", 1), at(70, "energy_kwh", 3), at(70, "energy_kwh", 2)})
+	d := tallyDay(device(), october8, time.UTC, []greentally.Reading{at(60, "energy_kwh", 1), at(70, "energy_kwh", 3), at(70, "energy_kwh", 2)})
 	if len(d.Faults) != 1 || d.Faults[0].Kind != greentally.Conflict || d.Suspect != 1 || d.Registers["energy_kwh"].Rise != amount(1) {
 		t.Errorf("%+v rise %v", d.Faults, d.Registers["energy_kwh"].Rise)
 	}
@@ -338,13 +496,13 @@ func TestLawSameReadingsSameBytes(t *testing.T) {
 		loc := zone(t)
 		date := greentally.Date{Year: 2026, Month: 10, Day: rapid.IntRange(23, 27).Draw(t, "day")}
 		rs := series(t, loc, date, 1)
-		want, err := json.Marshal(tally.Day(kind, device(), date, loc, rs))
+		want, err := json.Marshal(tallyDay(device(), date, loc, rs))
 		if err != nil {
 			t.Fatal(err)
 		}
 		again := append(slices.Clone(rs), rapid.SliceOf(rapid.SampledFrom(rs)).Draw(t, "repeated")...)
 		again = rapid.Permutation(again).Draw(t, "order")
-		got, err := json.Marshal(tally.Day(kind, device(), date, loc, again))
+		got, err := json.Marshal(tallyDay(device(), date, loc, again))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -362,13 +520,23 @@ func TestLawDaysSum(t *testing.T) {
 		loc := zone(t)
 		first := greentally.Date{Year: 2026, Month: 10, Day: 23}
 		const days = 4
+		law := device()
+		if rapid.Bool().Draw(t, "its greatest rise is known") {
+			law.Registers["energy_kwh"] = greentally.RegisterFacts{Modulus: 1e6, MaxPerHour: 2}
+		}
 		rs := series(t, loc, first, days)
+		var events []greentally.Record
+		for range rapid.IntRange(0, 3).Draw(t, "replacements") {
+			when := first.Start(loc).Add(time.Duration(rapid.Int64Range(0, int64(days*24*time.Hour)).Draw(t, "replaced at")))
+			events = append(events, greentally.Record{Type: greentally.MeterReplaced, Device: "d", At: &when, Values: greentally.Values{
+				"energy_kwh_end": rapid.Float64Range(0, 1e6).Draw(t, "end"), "energy_kwh_start": rapid.Float64Range(0, 1e6).Draw(t, "start")}})
+		}
 		var rise, deposited, collected greentally.Amount
 		var opened, closed greentally.Amount
 		for i := range days {
 			date := first.Add(i)
-			alone := tally.Day(kind, device(), date, loc, window(rs, date, loc))
-			whole := tally.Day(kind, device(), date, loc, rs)
+			alone := tallyDay(law, date, loc, window(rs, date, loc), events...)
+			whole := tallyDay(law, date, loc, rs, events...)
 			a, err := json.Marshal(alone)
 			if err != nil {
 				t.Fatal(err)
@@ -438,7 +606,7 @@ func TestLawRegisterSumsToItsOwnRise(t *testing.T) {
 		add(to, kwh)
 		var sum greentally.Amount
 		for date := month.First(); !month.Last().Before(date); date = date.Add(1) {
-			sum += tally.Day(kind, device(), date, loc, window(rs, date, loc)).Registers["energy_kwh"].Rise
+			sum += tallyDay(device(), date, loc, window(rs, date, loc)).Registers["energy_kwh"].Rise
 		}
 		if want := amount(kwh) - amount(first); sum != want {
 			t.Fatalf("the days sum to %v, the register rose by %v", sum, want)
@@ -453,7 +621,7 @@ func TestDayLengths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := tally.Day(kind, device(), day, berlin, []greentally.Reading{{
+		d := tallyDay(device(), day, berlin, []greentally.Reading{{
 			Time: day.Start(berlin), Quality: greentally.Accepted, Values: []greentally.Value{{Quantity: "energy_kwh", Number: 1}}}})
 		if d.Hours != hours || len(d.Registers["energy_kwh"].ByHour) != hours || d.Expected != hours*6 {
 			t.Errorf("%s has %d hours, %d bins and expects %d readings; want %d", date, d.Hours, len(d.Registers["energy_kwh"].ByHour), d.Expected, hours)
@@ -468,7 +636,7 @@ func BenchmarkDay(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if d := tally.Day(kind, device(), october8, time.UTC, rs); d.Readings != 144 {
+		if d := tallyDay(device(), october8, time.UTC, rs); d.Readings != 144 {
 			b.Fatal(fmt.Sprint(d.Readings))
 		}
 	}
