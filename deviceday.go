@@ -102,7 +102,7 @@ type Emptying struct {
 	Mass Amount    `json:"mass"`
 	Left Amount    `json:"left"` // what still lay there
 
-	// Partial says that a good part was left, so that the bin was not emptied.
+	// Partial says that more than a quarter was left, so that the bin was not emptied.
 	Partial bool `json:"partial,omitempty"`
 	// OffSchedule says that it lies away from the collections that the community
 	// plans for the stream; it is false where none are planned.

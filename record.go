@@ -34,6 +34,44 @@ type Record struct {
 // Values are a record's numbers by name, unit in the name.
 type Values map[string]float64
 
+// RecordType is a type of record: what it must say.
+type RecordType struct {
+	Name  string `yaml:"type" json:"type" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
+	Title Text   `yaml:"title" json:"title"`
+
+	// Needs are the fields that a record of the type must have, beside its values: until,
+	// at, end, stream, device, item.
+	Needs []string `yaml:"needs,omitempty" json:"needs,omitempty"`
+
+	Values []RecordValue `yaml:"values,omitempty" json:"values,omitempty"`
+	Texts  []RecordText  `yaml:"texts,omitempty" json:"texts,omitempty"`
+
+	// Open says that a record can have values of other names, too.
+	Open bool `yaml:"open,omitempty" json:"open,omitempty"`
+
+	// Checks are expressions over the values that must be true.
+	Checks []string `yaml:"checks,omitempty" json:"checks,omitempty"`
+}
+
+// RecordValue is a number that records of a type have.
+type RecordValue struct {
+	Name     string   `yaml:"name" json:"name" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
+	Title    Text     `yaml:"title" json:"title"`
+	Min      *float64 `yaml:"min,omitempty" json:"min,omitempty"`
+	Max      *float64 `yaml:"max,omitempty" json:"max,omitempty"`
+	Optional bool     `yaml:"optional,omitempty" json:"optional,omitempty"` // 0 in expressions where it is missing
+}
+
+// RecordText is a text that records of a type have.
+type RecordText struct {
+	Name     string `yaml:"name" json:"name" jsonschema:"pattern=^[a-z][a-z0-9_]*$"`
+	Title    Text   `yaml:"title" json:"title"`
+	Optional bool   `yaml:"optional,omitempty" json:"optional,omitempty"`
+
+	// OneOf are the words that it can be; empty means any text.
+	OneOf []string `yaml:"one_of,omitempty" json:"one_of,omitempty"`
+}
+
 // Last returns the last day that the record speaks of.
 func (r *Record) Last() Date {
 	if r.Until != nil {

@@ -2,6 +2,7 @@
 // is only ever added to; it lives in JetStream, synced on each append. A copy goes
 // to the store for reports and dashboards.
 //
-// The package judges no record's content beyond its form; what a record is worth
-// is for the indicators to say.
+// A type of record is one YAML file with its tests inside: which values and texts it
+// has, and what must hold between them. The package judges no record's content beyond
+// that form; what a record is worth is for tallies, indicators and schemes to say.
 package records

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 type Log struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	types  *Types
 	now    func() time.Time
 	adding sync.Mutex
 }
@@ -31,9 +30,9 @@ const (
 	subject    = "greentally.record"
 )
 
-// Open opens the log, and makes it if it is not there. now tells the time at which
-// records are handed in.
-func Open(ctx context.Context, js jetstream.JetStream, replicas int, now func() time.Time) (*Log, error) {
+// Open opens the log, and makes it if it is not there. It takes records of the types
+// alone; now tells the time at which they are handed in.
+func Open(ctx context.Context, js jetstream.JetStream, replicas int, types *Types, now func() time.Time) (*Log, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        streamName,
 		Description: "What people attest",
@@ -46,7 +45,7 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int, now func() 
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", streamName, err)
 	}
-	return &Log{js: js, stream: stream, now: now}, nil
+	return &Log{js: js, stream: stream, types: types, now: now}, nil
 }
 
 // ErrInvalid is wrapped by the error for a record whose form is wrong.
@@ -58,40 +57,8 @@ var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // that replaces another must be of the same community and type, and the first to
 // replace it.
 func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, error) {
-	var all []error
-	if r.Community == "" {
-		all = append(all, errors.New("community is missing"))
-	}
-	if !typeName.MatchString(r.Type) {
-		all = append(all, fmt.Errorf("type %q is not a name such as composition_audit", r.Type))
-	}
-	if r.By == "" {
-		all = append(all, errors.New("by is missing: say who attests it"))
-	}
-	if r.Date == (greentally.Date{}) {
-		all = append(all, errors.New("date is missing: say which day it speaks of"))
-	}
-	for name, v := range r.Values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			all = append(all, fmt.Errorf("value %s is not a number", name))
-		}
-	}
-	if r.Type == greentally.CompositionAudit {
-		if ratio, ok := r.Values["recyclable_ratio"]; !ok || ratio < 0 || ratio > 1 {
-			all = append(all, errors.New("a composition_audit needs the value recyclable_ratio, 0 to 1"))
-		}
-		if r.Values["sample_kg"] <= 0 {
-			all = append(all, errors.New("a composition_audit needs the value sample_kg, above 0"))
-		}
-		if r.Stream == "" {
-			all = append(all, errors.New("a composition_audit needs a stream"))
-		}
-	}
-	if r.Stream != "" && !slices.Contains(greentally.Streams(), r.Stream) {
-		all = append(all, fmt.Errorf("stream %q is none of %v", r.Stream, greentally.Streams()))
-	}
-	if err := errors.Join(all...); err != nil {
-		return r, fmt.Errorf("%w: %w", ErrInvalid, err)
+	if err := l.types.Validate(r); err != nil {
+		return r, err
 	}
 	l.adding.Lock()
 	defer l.adding.Unlock()

@@ -28,11 +28,20 @@ func open(t *testing.T, dir string) (*records.Log, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := records.Open(t.Context(), js, 1, func() time.Time { return now })
+	log, err := records.Open(t.Context(), js, 1, types(t), func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return log, server.Close
+}
+
+func types(t testing.TB) *records.Types {
+	t.Helper()
+	all, err := records.LoadTypes(records.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func audit() greentally.Record {
@@ -105,8 +114,10 @@ func TestARecordIsReplacedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*greentally.Record){
-		"again":                func(*greentally.Record) {},
-		"by another type":      func(r *greentally.Record) { r.Replaces, r.Type = second.ID, "inspection" },
+		"again": func(*greentally.Record) {},
+		"by another type": func(r *greentally.Record) {
+			r.Replaces, r.Type, r.Values = second.ID, "survey", greentally.Values{"asked": 1}
+		},
 		"of another community": func(r *greentally.Record) { r.Replaces, r.Community = second.ID, "xixiang" },
 	} {
 		r := correction

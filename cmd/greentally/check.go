@@ -38,8 +38,12 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 				options.Communities = strictyaml.Folder{} // none yet
 			}
 			ran, err := devices.Check(options)
-			var all []error
-			if err != nil {
+			all := []error{err}
+			if types, err := openRecordTypes(c); err != nil {
+				all = append(all, err)
+			} else {
+				more, err := types.Check()
+				ran += more
 				all = append(all, err)
 			}
 			options.Communities = strictyaml.Folder{} // indicators need the kinds alone

@@ -32,6 +32,8 @@ type config struct {
 	Profiles    string `yaml:"profiles,omitempty" env:"PROFILES" jsonschema_description:"Folder of further profiles of hardware models."`
 	Indicators  string `yaml:"indicators,omitempty" env:"INDICATORS" jsonschema_description:"Folder of further indicators."`
 
+	RecordTypes string `yaml:"record_types,omitempty" env:"RECORD_TYPES" jsonschema_description:"Folder of further types of records."`
+
 	Log      logConfig      `yaml:"log,omitempty" envPrefix:"LOG_"`
 	MQTT     mqttConfig     `yaml:"mqtt,omitempty" envPrefix:"MQTT_" jsonschema_description:"Your own MQTT broker. Without urls, a broker runs in the process."`
 	Broker   brokerConfig   `yaml:"broker,omitempty" envPrefix:"BROKER_" jsonschema_description:"The MQTT broker in the process, for when mqtt has no urls."`
@@ -211,7 +213,7 @@ func splitList(text string) (any, error) {
 
 func (c *config) relativeTo(dir string) {
 	for _, p := range []*string{
-		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators,
+		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.RecordTypes,
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,

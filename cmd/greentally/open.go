@@ -21,6 +21,7 @@ import (
 	"greentally/ingest"
 	"greentally/internal/embeddednats"
 	"greentally/internal/strictyaml"
+	"greentally/records"
 	"greentally/rules"
 	"greentally/rules/indicators"
 	"greentally/store/influx"
@@ -93,6 +94,19 @@ func openIndicators(c config, kinds *devices.Registry) (*indicators.Set, error) 
 		return nil, fmt.Errorf("indicators:\n%w", err)
 	}
 	return set, nil
+}
+
+// openRecordTypes loads the types of records that are shipped, and the user's own.
+func openRecordTypes(c config) (*records.Types, error) {
+	folders := []strictyaml.Folder{records.Shipped()}
+	if c.RecordTypes != "" {
+		folders = append(folders, strictyaml.Dir(c.RecordTypes))
+	}
+	types, err := records.LoadTypes(folders...)
+	if err != nil {
+		return nil, fmt.Errorf("types of records:\n%w", err)
+	}
+	return types, nil
 }
 
 // newWorker makes the worker that tallies, and computes rates.

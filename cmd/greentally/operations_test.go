@@ -403,6 +403,7 @@ func TestRecordsChangeTheIndicators(t *testing.T) {
 	s.start()
 	must(t, "simulate", "--broker", "tcp://"+s.mqtt, "--community", filepath.Join(s.dir, "communities", "community.yaml"), "--from", "2026-10-01", "--days", "3", "--batch", "24")
 	waitFor(t, time.Minute, "the readings", func() bool { return s.metric("greentally_readings_stored_total") >= 3*8640 })
+	s.caughtUp(time.Minute)
 	capture := func() *float64 {
 		var values []greentally.IndicatorValue
 		if err := json.Unmarshal([]byte(must(t, "report", "--config", s.config, "--community", "sixty", "--month", "2026-10", "--format", "json")), &values); err != nil {
@@ -430,7 +431,7 @@ func TestRecordsChangeTheIndicators(t *testing.T) {
 	wrong := add("residual", "2026-10-02", 0.9, "")
 	low := capture()
 	if low == nil || *low > 0.7 {
-		t.Fatalf("with the wrong audit the rate is %v", low)
+		t.Fatalf("with the wrong audit the rate is %v", *low)
 	}
 	waitFor(t, time.Minute, "the stored indicator", func() bool { return strings.Contains(metricsText(s), `indicator="recyclable_capture"`) })
 	// Of another month, so that no audit of the residual stream is left in October.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -21,7 +22,8 @@ func (p *program) recordCommand() *cobra.Command {
 		Short: "What people attest: add and list records",
 		Long: `Some rates need what no sensor can tell. The recyclable capture rate, for one, needs
 composition audits: which part of a stream's mass, in a sample, was recyclable.
-Records are only ever added; a correction names the record that it replaces.`,
+Records are only ever added; a correction names the record that it replaces. What a
+record of each type must say: greentally record types.`,
 	}
 	group(cmd)
 	c := p.clientFlags(cmd)
@@ -66,6 +68,37 @@ Records are only ever added; a correction names the record that it replaces.`,
 		},
 	}
 
+	types := &cobra.Command{
+		Use: "types", Short: "List the types of records, and what each must say", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			config, err := loadConfig(p.configFile, p.environment)
+			if err != nil {
+				return err
+			}
+			all, err := openRecordTypes(config)
+			if err != nil {
+				return err
+			}
+			t := newTable(p.out)
+			t.AppendHeader(table.Row{"type", "类型", "title", "needs", "values", "texts"})
+			for _, one := range all.All() {
+				var values, texts []string
+				for _, v := range one.Values {
+					values = append(values, named(v.Name, v.Optional))
+				}
+				if one.Open {
+					values = append(values, "…")
+				}
+				for _, text := range one.Texts {
+					texts = append(texts, named(text.Name, text.Optional))
+				}
+				t.AppendRow(table.Row{one.Name, one.Title.ZH, one.Title.EN, strings.Join(one.Needs, " "), strings.Join(values, " "), strings.Join(texts, " ")})
+			}
+			t.Render()
+			return nil
+		},
+	}
+
 	var community, from, to string
 	list := &cobra.Command{
 		Use: "list", Short: "List a community's records", Args: cobra.NoArgs,
@@ -94,8 +127,16 @@ Records are only ever added; a correction names the record that it replaces.`,
 	for _, name := range []string{"community", "from", "to"} {
 		_ = list.MarkFlagRequired(name) // fails only for an unknown flag
 	}
-	cmd.AddCommand(add, list)
+	cmd.AddCommand(add, list, types)
 	return cmd
+}
+
+// named writes the name of what a record has, in brackets if it may be missing.
+func named(name string, optional bool) string {
+	if optional {
+		return "[" + name + "]"
+	}
+	return name
 }
 
 // parseRecords reads a list of records, or one record after another.

@@ -99,6 +99,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return err
 	}
 
+	types, err := openRecordTypes(c)
+	if err != nil {
+		return err
+	}
+
 	// Where things are kept: the store, and JetStream with journal, queues and records.
 	store, err := openStore(ctx, c, log)
 	if err != nil {
@@ -137,7 +142,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, time.Now)
+	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, time.Now)
 	if err != nil {
 		return err
 	}

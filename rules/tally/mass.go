@@ -106,7 +106,7 @@ func massDay(day span, hours int, s scale, ps []point) (greentally.MassDay, []gr
 				m.Collections = append(m.Collections, greentally.Emptying{Time: p.at, Mass: fall, Left: p.value, OffSchedule: off})
 			}
 			e := &m.Collections[len(m.Collections)-1]
-			e.Partial = e.Left > max(noise, (e.Left+e.Mass)/10)
+			e.Partial = e.Left > max(noise, (e.Left+e.Mass)/4) // something may have come in since
 			falling = true
 		} else {
 			hour.Deposited -= fall

@@ -1,0 +1,285 @@
+package records
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+)
+
+//go:embed types/*.yaml
+var shipped embed.FS
+
+// Shipped returns the types that are shipped.
+func Shipped() strictyaml.Folder {
+	folder, err := fs.Sub(shipped, "types")
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return strictyaml.Folder{Name: "records/types", FS: folder}
+}
+
+// typeFile is the form of a type's file.
+type typeFile struct {
+	greentally.RecordType `yaml:",inline"`
+	Tests                 []typeTest `yaml:"tests"`
+}
+
+// typeTest is a record, and what is said against it; nothing if Refuse is empty.
+type typeTest struct {
+	Name   string     `yaml:"name"`
+	Record testRecord `yaml:"record"`
+	Refuse string     `yaml:"refuse,omitempty"` // a part of the reason
+}
+
+// testRecord is a record of 2026-10-08, by somebody, of a community.
+type testRecord struct {
+	Until  *greentally.Date   `yaml:"until,omitempty"`
+	At     *time.Time         `yaml:"at,omitempty"`
+	End    *time.Time         `yaml:"end,omitempty"`
+	Stream greentally.Stream  `yaml:"stream,omitempty"`
+	Device string             `yaml:"device,omitempty"`
+	Item   string             `yaml:"item,omitempty"`
+	Values map[string]float64 `yaml:"values,omitempty"`
+	Texts  map[string]string  `yaml:"texts,omitempty"`
+}
+
+// Types are the types of records.
+type Types struct{ byName map[string]*recordType }
+
+type recordType struct {
+	typeFile
+	doc    *strictyaml.Doc
+	checks []*vm.Program
+}
+
+// fields says which of the fields that a type can need the record has.
+func fields(r greentally.Record) map[string]bool {
+	return map[string]bool{"until": r.Until != nil, "at": r.At != nil, "end": r.End != nil,
+		"stream": r.Stream != "", "device": r.Device != "", "item": r.Item != ""}
+}
+
+// LoadTypes reads the types in the folders. The error joins all that is wrong with any of
+// the files, each with file and line.
+func LoadTypes(folders ...strictyaml.Folder) (*Types, error) {
+	t := &Types{byName: map[string]*recordType{}}
+	var all []error
+	for _, folder := range folders {
+		names, contents, err := folder.Files()
+		all = append(all, err)
+		for _, name := range names {
+			one, err := parseType(name, contents[name])
+			if err == nil && t.byName[one.Name] != nil {
+				err = one.doc.Errorf([]any{"type"}, "there is a type %s already", one.Name)
+			}
+			if err != nil {
+				all = append(all, err)
+				continue
+			}
+			t.byName[one.Name] = one
+		}
+	}
+	if err := errors.Join(all...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func parseType(name string, data []byte) (*recordType, error) {
+	t := &recordType{}
+	doc, err := strictyaml.Decode(name, data, &t.typeFile)
+	if err != nil {
+		return nil, err
+	}
+	t.doc = doc
+	var all []error
+	add := func(path []any, format string, args ...any) { all = append(all, doc.Errorf(path, format, args...)) }
+	if !typeName.MatchString(t.Name) || t.Name+".yaml" != path.Base(name) {
+		add([]any{"type"}, "the file must be called %s.yaml after its type", t.Name)
+	}
+	if t.Title.ZH == "" || t.Title.EN == "" {
+		add([]any{"title"}, "title needs zh and en")
+	}
+	known := fields(greentally.Record{})
+	for i, need := range t.Needs {
+		if _, ok := known[need]; !ok {
+			add([]any{"needs", i}, "there is no field %q; there are %s", need, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	env := map[string]any{}
+	for i, v := range t.Values {
+		if _, twice := env[v.Name]; twice || !typeName.MatchString(v.Name) {
+			add([]any{"values", i, "name"}, "the value %q is there twice, or its name is not one such as sample_kg", v.Name)
+		}
+		env[v.Name] = 0.0
+	}
+	for i, text := range t.Checks {
+		program, err := expr.Compile(text, expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins())
+		if err != nil {
+			add([]any{"checks", i}, "%w", err)
+		}
+		t.checks = append(t.checks, program)
+	}
+	if len(t.Tests) == 0 {
+		add(nil, "there are no tests in it")
+	}
+	return t, errors.Join(all...)
+}
+
+// Type returns the type of that name.
+func (t *Types) Type(name string) (greentally.RecordType, bool) {
+	one := t.byName[name]
+	if one == nil {
+		return greentally.RecordType{}, false
+	}
+	return one.RecordType, true
+}
+
+// All returns the types by name.
+func (t *Types) All() []greentally.RecordType {
+	var all []greentally.RecordType
+	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
+		all = append(all, t.byName[name].RecordType)
+	}
+	return all
+}
+
+// Check runs the tests inside all files and returns how many it ran. The error joins all
+// failures.
+func (t *Types) Check() (ran int, err error) {
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
+		one := t.byName[name]
+		for i, test := range one.Tests {
+			ran++
+			r := greentally.Record{Community: "test", Type: name, Date: greentally.Date{Year: 2026, Month: time.October, Day: 8}, By: "test",
+				Until: test.Record.Until, At: test.Record.At, End: test.Record.End, Stream: test.Record.Stream, Device: test.Record.Device,
+				Item: test.Record.Item, Values: test.Record.Values, Texts: test.Record.Texts}
+			err := t.Validate(r)
+			switch {
+			case test.Refuse == "" && err != nil:
+				all = append(all, one.doc.Errorf([]any{"tests", i}, "test %q: refused: %w", test.Name, err))
+			case test.Refuse != "" && (err == nil || !strings.Contains(err.Error(), test.Refuse)):
+				all = append(all, one.doc.Errorf([]any{"tests", i}, "test %q: want a refusal with %q, got: %v", test.Name, test.Refuse, err))
+			}
+		}
+	}
+	return ran, errors.Join(all...)
+}
+
+// Validate reports all that is wrong with the form of a record. The error wraps
+// [ErrInvalid].
+func (t *Types) Validate(r greentally.Record) error {
+	var all []error
+	add := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
+	if r.Community == "" {
+		add("community is missing")
+	}
+	if r.By == "" {
+		add("by is missing: say who attests it")
+	}
+	if r.Date == (greentally.Date{}) {
+		add("date is missing: say which day it speaks of")
+	}
+	if r.Until != nil && r.Until.Before(r.Date) {
+		add("until, %s, is before the date, %s", r.Until, r.Date)
+	}
+	if r.End != nil && (r.At == nil || r.End.Before(*r.At)) {
+		add("end comes after at: say when it began, and when it was over")
+	}
+	if r.Stream != "" && !slices.Contains(greentally.Streams(), r.Stream) {
+		add("stream %q is none of %v", r.Stream, greentally.Streams())
+	}
+	one := t.byName[r.Type]
+	if one == nil {
+		add("there is no type of record %q; there are %s", r.Type, strings.Join(slices.Sorted(maps.Keys(t.byName)), ", "))
+		return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(all...))
+	}
+	has := fields(r)
+	for _, need := range one.Needs {
+		if !has[need] {
+			add("a %s needs %s", r.Type, need)
+		}
+	}
+	env, whole := one.values(r, add)
+	one.texts(r, add)
+	for i, check := range one.checks {
+		if !whole {
+			break
+		}
+		if holds, err := expr.Run(check, env); err != nil || holds != true {
+			add("%s must hold", one.Checks[i])
+		}
+	}
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// values checks a record's values and returns them for expressions; whole is false if one
+// is wrong.
+func (t *recordType) values(r greentally.Record, add func(format string, args ...any)) (env map[string]any, whole bool) {
+	env, whole = map[string]any{}, true
+	wrong := func(format string, args ...any) {
+		whole = false
+		add(format, args...)
+	}
+	known := map[string]bool{}
+	for _, v := range t.Values {
+		known[v.Name] = true
+		number, has := r.Values[v.Name]
+		env[v.Name] = number
+		switch {
+		case !has && !v.Optional:
+			wrong("a %s needs the value %s, %s", r.Type, v.Name, v.Title.EN)
+		case has && v.Min != nil && number < *v.Min:
+			wrong("%s is %v, and is at least %v", v.Name, number, *v.Min)
+		case has && v.Max != nil && number > *v.Max:
+			wrong("%s is %v, and is at most %v", v.Name, number, *v.Max)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
+		if number := r.Values[name]; math.IsNaN(number) || math.IsInf(number, 0) {
+			wrong("%s is not a number", name)
+		}
+		if !known[name] && !(t.Open && typeName.MatchString(name)) {
+			wrong("a %s has no value %q", r.Type, name)
+		}
+	}
+	return env, whole
+}
+
+func (t *recordType) texts(r greentally.Record, add func(format string, args ...any)) {
+	const longest = 2000
+	known := map[string]bool{}
+	for _, text := range t.Texts {
+		known[text.Name] = true
+		word := r.Texts[text.Name]
+		switch {
+		case word == "" && !text.Optional:
+			add("a %s needs the text %s, %s", r.Type, text.Name, text.Title.EN)
+		case word != "" && len(text.OneOf) > 0 && !slices.Contains(text.OneOf, word):
+			add("%s %q is none of %s", text.Name, word, strings.Join(text.OneOf, ", "))
+		case len(word) > longest:
+			add("%s is longer than %d bytes", text.Name, longest)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
+		if !known[name] {
+			add("a %s has no text %q", r.Type, name)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package records_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+	"greentally/records"
+)
+
+func TestTypesInTheirFiles(t *testing.T) {
+	ran, err := types(t).Check()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, one := range types(t).All() {
+		ran -= 2 // one record that is taken, and one that is refused, or two that are taken
+		if one.Title.ZH == "" {
+			t.Errorf("%s has no title", one.Name)
+		}
+	}
+	if ran < 0 {
+		t.Errorf("fewer than two tests for each type")
+	}
+}
+
+const visit = `type: visit
+title: {zh: 走访, en: Visit}
+needs: [item]
+values:
+  - {name: homes, title: {zh: 户数, en: Homes}, min: 1, max: 100}
+texts:
+  - {name: street, title: {zh: 街, en: Street}, one_of: [east, west]}
+checks:
+  - homes != 13
+tests:
+  - name: one
+    record: {item: a/b, values: {homes: 3}, texts: {street: east}}
+`
+
+func load(text string) (*records.Types, error) {
+	return records.LoadTypes(strictyaml.Folder{Name: "x", FS: fstest.MapFS{"visit.yaml": {Data: []byte(text)}}})
+}
+
+func TestLoadTypesRefuses(t *testing.T) {
+	if _, err := load(visit); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ from, to, want string }{
+		{"type: visit", "type: call", "x/visit.yaml:1: the file must be called call.yaml"},
+		{"zh: 走访, ", "", "x/visit.yaml:2: title needs zh and en"},
+		{"needs: [item]", "needs: [place]", `x/visit.yaml:3: there is no field "place"`},
+		{"name: homes", "name: Homes", `x/visit.yaml:5: the value "Homes"`},
+		{"homes != 13", "houses != 13", "x/visit.yaml:9: unknown name houses"},
+		{"homes != 13", "homes", "x/visit.yaml:9: expected bool"},
+		{"min: 1", "least: 1", `x/visit.yaml:5: unknown key "least"`},
+		{visit[strings.Index(visit, "tests:"):], "", "x/visit.yaml:1: there are no tests in it"},
+	} {
+		text := strings.Replace(visit, tt.from, tt.to, 1)
+		if _, err := load(text); text == visit || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", tt.to, err, tt.want)
+		}
+	}
+	failing := strings.Replace(visit, "homes: 3", "homes: 13", 1)
+	all, err := load(failing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := all.Check(); err == nil || !strings.Contains(err.Error(), `x/visit.yaml:11: test "one": refused: invalid record: homes != 13 must hold`) {
+		t.Errorf("a test that fails: %v", err)
+	}
+}
+
+func TestValidateSaysEverythingAtOnce(t *testing.T) {
+	all, err := load(visit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = all.Validate(greentally.Record{Type: "visit", Stream: "paper", Values: greentally.Values{"homes": 101, "cats": 2}, Texts: map[string]string{"street": "north", "note": "x"}})
+	for _, want := range []string{"community is missing", "by is missing", "date is missing", `stream "paper" is none of`, "needs item",
+		"homes is 101, and is at most 100", `no value "cats"`, `street "north" is none of east, west`, `no text "note"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+	if !errors.Is(err, records.ErrInvalid) {
+		t.Errorf("error %v does not wrap ErrInvalid", err)
+	}
+	if err := all.Validate(greentally.Record{Type: "call"}); err == nil || !strings.Contains(err.Error(), `no type of record "call"; there are visit`) {
+		t.Errorf("an unknown type: %v", err)
+	}
+}
