@@ -59,6 +59,7 @@ func newWorker(t interface{ Fatal(...any) }, store rules.Store) (*rules.Worker, 
 		t.Fatal(err)
 	}
 	set, err := indicators.Load(func(name string) (*greentally.Kind, bool) { return kind, name == "bin" },
+		func(string) (greentally.RecordType, bool) { return greentally.RecordType{}, false },
 		strictyaml.Folder{Name: "x", FS: fstest.MapFS{"collected.yaml": {Data: []byte(indicator)}}})
 	if err != nil {
 		t.Fatal(err)

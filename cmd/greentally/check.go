@@ -39,16 +39,16 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			}
 			ran, err := devices.Check(options)
 			all := []error{err}
-			if types, err := openRecordTypes(c); err != nil {
-				all = append(all, err)
-			} else {
-				more, err := types.Check()
-				ran += more
-				all = append(all, err)
+			types, err := openRecordTypes(c)
+			if err != nil {
+				return errors.Join(append(all, err)...)
 			}
+			more, err := types.Check()
+			ran += more
+			all = append(all, err)
 			options.Communities = strictyaml.Folder{} // indicators need the kinds alone
 			if registry, err := devices.Load(options); err == nil {
-				set, err := openIndicators(c, registry)
+				set, err := openIndicators(c, registry, types)
 				if err != nil {
 					all = append(all, err)
 				} else {

@@ -175,6 +175,9 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 	t.AppendHeader([]any{words["indicator"], words["measured"], words["truth"], words["difference"], words["completeness"], words["target"], words["verdict"]})
 	for _, v := range values {
 		known, has := truth.Rates[v.Indicator]
+		if !has && v.Value == nil {
+			continue // it rests on what people attest, and nobody does here
+		}
 		shown, away := "–", "–"
 		if has {
 			shown = show(&known, v.Unit)

@@ -84,12 +84,12 @@ func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *gre
 }
 
 // openIndicators loads the indicators that are shipped, and the user's own.
-func openIndicators(c config, kinds *devices.Registry) (*indicators.Set, error) {
+func openIndicators(c config, kinds *devices.Registry, types *records.Types) (*indicators.Set, error) {
 	folders := []strictyaml.Folder{indicators.Shipped()}
 	if c.Indicators != "" {
 		folders = append(folders, strictyaml.Dir(c.Indicators))
 	}
-	set, err := indicators.Load(kinds.Kind, folders...)
+	set, err := indicators.Load(kinds.Kind, types.Type, folders...)
 	if err != nil {
 		return nil, fmt.Errorf("indicators:\n%w", err)
 	}

@@ -65,7 +65,11 @@ It reads the store itself, so it works with and without a running greentally.`,
 				return fmt.Errorf("there is no community %q in %s; there are %v", community, c.Communities, ids)
 			}
 			log := p.logger(c)
-			set, err := openIndicators(c, registry.Current())
+			types, err := openRecordTypes(c)
+			if err != nil {
+				return err
+			}
+			set, err := openIndicators(c, registry.Current(), types)
 			if err != nil {
 				return err
 			}

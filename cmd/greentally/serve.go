@@ -94,12 +94,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	set, err := openIndicators(c, registry.Current())
+	types, err := openRecordTypes(c)
 	if err != nil {
 		return err
 	}
-
-	types, err := openRecordTypes(c)
+	set, err := openIndicators(c, registry.Current(), types)
 	if err != nil {
 		return err
 	}

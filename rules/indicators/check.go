@@ -66,6 +66,10 @@ type testMass struct {
 }
 
 type testRecord struct {
+	Date   *greentally.Date   `yaml:"date"` // default the first of the month, 2026-10
+	At     *time.Time         `yaml:"at"`
+	End    *time.Time         `yaml:"end"`
+	Texts  map[string]string  `yaml:"texts"`
 	Type   string             `yaml:"type"`
 	Stream greentally.Stream  `yaml:"stream"`
 	Values map[string]float64 `yaml:"values"`
@@ -76,7 +80,7 @@ type testRecord struct {
 func (s *Set) Check() (ran int, err error) {
 	var all []error
 	for _, ind := range s.indicators {
-		only := &Set{indicators: []*indicator{ind}, kinds: s.kinds}
+		only := &Set{indicators: []*indicator{ind}, kinds: s.kinds, records: s.records}
 		for i := range ind.Tests {
 			ran++
 			if err := ind.Tests[i].run(only); err != nil {
@@ -104,8 +108,12 @@ func (t *test) run(s *Set) error {
 	}
 	e.Through = month.First().Add(length - 1)
 	for i, r := range t.Records {
+		date := month.First()
+		if r.Date != nil {
+			date = *r.Date
+		}
 		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream,
-			Date: month.First(), Values: r.Values, By: "test"})
+			Date: date, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
 	}
 	values, err := s.Compute(e)
 	if err != nil {

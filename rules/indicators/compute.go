@@ -1,6 +1,7 @@
 package indicators
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,7 @@ type Evidence struct {
 	Through greentally.Date
 
 	Days    []greentally.DeviceDay // of the month; others are left out
-	Records []greentally.Record    // those of the month count that none replaces, of whatever month that is
+	Records []greentally.Record    // all of the community, as far back as inputs look; those that none replaces count
 }
 
 // Compute computes all indicators, sorted by name.
@@ -75,7 +76,7 @@ func gather(e Evidence) *gathered {
 	records := greentally.InForce(e.Records)
 	for i := range records {
 		r := &records[i]
-		if r.Community == e.Community.ID && r.Date.MonthOf() == e.Month {
+		if r.Community == e.Community.ID {
 			g.records[r.Type] = append(g.records[r.Type], r)
 		}
 	}
@@ -88,14 +89,19 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 		Floor: ind.Completeness, Target: ind.Target, Completeness: 1, Verdict: greentally.InsufficientData,
 	}
 	formula := map[string]any{"community": communityEnv{float64(g.Community.Households), float64(g.Community.Population), g.Community.AreaM2}}
-	var missing []string
+	type lack struct{ inputs, reason string }
+	var missing []lack
 	present := false
 	for i := range ind.inputs {
-		in, reason, err := ind.inputs[i].sum(g)
+		sum := ind.inputs[i].sum
+		if ind.inputs[i].Record != "" {
+			sum = ind.inputs[i].sumRecords
+		}
+		in, reason, err := sum(g)
 		if err != nil {
 			return v, err
 		}
-		if len(in.Devices) == 0 && slices.Contains(ind.Optional, in.Name) {
+		if len(in.Devices)+len(in.Records) == 0 && slices.Contains(ind.Optional, in.Name) {
 			formula[in.Name] = 0.0
 			continue
 		}
@@ -104,17 +110,26 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 		v.Completeness = min(v.Completeness, in.Completeness)
 		v.EstimatedShare = max(v.EstimatedShare, in.EstimatedShare)
 		if in.Value == nil {
-			missing = append(missing, in.Name+": "+reason)
+			if n := len(missing); n > 0 && missing[n-1].reason == reason { // say it once
+				missing[n-1].inputs += ", " + in.Name
+			} else {
+				missing = append(missing, lack{in.Name, reason})
+			}
 			continue
 		}
 		formula[in.Name] = *in.Value
 	}
 	if !present {
 		v.Completeness = 0
-		missing = append(missing, "no device is meant by any input")
+		missing = append(missing, lack{"inputs", "nothing is meant by any of them"})
 	}
 	if len(missing) > 0 {
-		v.Reason = strings.Join(missing, "; ")
+		for i, m := range missing {
+			if i > 0 {
+				v.Reason += "; "
+			}
+			v.Reason += m.inputs + ": " + m.reason
+		}
 		return v, nil
 	}
 	for _, part := range []struct {
@@ -148,6 +163,84 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 		v.Verdict = greentally.Fail
 	}
 	return v, nil
+}
+
+// recordsOf returns the records of the type whose date is in so many months up to the
+// month of the evidence, oldest first.
+func (g *gathered) recordsOf(name string, months int) []*greentally.Record {
+	first := g.Month
+	for range months - 1 {
+		first = first.First().Add(-1).MonthOf()
+	}
+	var found []*greentally.Record
+	for _, r := range g.records[name] {
+		if !r.Date.Before(first.First()) && !g.Month.Last().Before(r.Date) {
+			found = append(found, r)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *greentally.Record) int {
+		return cmp.Or(strings.Compare(a.Date.String(), b.Date.String()), strings.Compare(a.ID, b.ID))
+	})
+	return found
+}
+
+// sumRecords adds up what the records contribute.
+func (in *compiled) sumRecords(g *gathered) (v greentally.InputValue, reason string, err error) {
+	v.Name = in.name
+	var total greentally.Amount
+	var counted []*greentally.Record
+	for _, r := range g.recordsOf(in.Record, in.Months) {
+		if slices.ContainsFunc(in.needs, func(name string) bool { _, has := r.Values[name]; return !has }) {
+			continue
+		}
+		wanted, err := expr.Run(in.where, map[string]any{"record": envOfRecord(r)})
+		if err != nil {
+			return v, "", err
+		}
+		if wanted.(bool) {
+			counted = append(counted, r)
+		}
+	}
+	if in.Latest && len(counted) > 1 {
+		counted = counted[len(counted)-1:]
+	}
+	for _, r := range counted {
+		env := map[string]any{"record": envOfRecord(r)}
+		for name, number := range r.Values {
+			env[name] = number
+		}
+		result, err := expr.Run(in.value, env)
+		if err != nil {
+			return v, "", fmt.Errorf("input %s, record %s: %w", in.name, r.ID, err)
+		}
+		amount, ok := greentally.AmountOf(result.(float64))
+		if !ok {
+			return v, "", fmt.Errorf("input %s, record %s: %v is no amount", in.name, r.ID, result)
+		}
+		total += amount
+		v.Records = append(v.Records, r.ID)
+	}
+	if len(counted) == 0 {
+		when := "in " + g.Month.String()
+		if in.Months > 1 {
+			when = fmt.Sprintf("in the %d months to %s", in.Months, g.Month)
+		}
+		return v, fmt.Sprintf("there is no %s %s that says it", in.Record, when), nil
+	}
+	value := total.Float()
+	v.Value, v.Completeness = &value, 1
+	return v, "", nil
+}
+
+func envOfRecord(r *greentally.Record) recordEnv {
+	env := recordEnv{Stream: string(r.Stream), Device: r.Device, Texts: r.Texts, Closed: r.End != nil}
+	if env.Texts == nil {
+		env.Texts = map[string]string{}
+	}
+	if r.At != nil && r.End != nil {
+		env.Hours = r.End.Sub(*r.At).Hours()
+	}
+	return env
 }
 
 // sum adds up what the device-days contribute. If the value is missing, reason says
@@ -190,7 +283,7 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 			if in.Times != nil && contribution != 0 {
 				factor := factors[device.Stream]
 				if factor == nil {
-					factor = in.Times.mean(g.records[in.Times.Record], device.Stream)
+					factor = in.Times.mean(g.recordsOf(in.Times.Record, 1), device.Stream)
 					factors[device.Stream] = factor
 				}
 				contribution *= factor.value

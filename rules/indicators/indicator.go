@@ -1,6 +1,7 @@
 package indicators
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"path"
@@ -32,13 +33,19 @@ type file struct {
 	Tests        []test             `yaml:"tests"`
 }
 
-// input is a sum over device-days.
+// input is a sum over device-days, or over records.
 type input struct {
 	Kind  string   `yaml:"kind"`
 	Where string   `yaml:"where"` // which devices; expression over device, true if left out
 	Needs []string `yaml:"needs"` // quantities that a day must have, beside those in value
 	Value string   `yaml:"value"` // what a device-day contributes; expression over its quantities, device and day
 	Times *factor  `yaml:"times"`
+
+	// Of records instead: their type; where is an expression over record, and value one
+	// over the record's values and record. A record without one of these does not count.
+	Record string `yaml:"record"`
+	Months int    `yaml:"months"` // how many months up to this one are looked at; default 1
+	Latest bool   `yaml:"latest"` // only the latest record counts
 }
 
 // factor multiplies what a device-day contributes by a value from the records of the
@@ -53,6 +60,7 @@ type factor struct {
 type Set struct {
 	indicators []*indicator // by name
 	kinds      func(string) (*greentally.Kind, bool)
+	records    func(string) (greentally.RecordType, bool)
 }
 
 type indicator struct {
@@ -67,7 +75,7 @@ type compiled struct {
 	input
 	name         string
 	where, value *vm.Program
-	needs        []string // quantities
+	needs        []string // quantities, or values of records
 }
 
 // defaultFloor is the completeness below which there is no verdict, unless the file
@@ -91,8 +99,8 @@ func compile(text string, env map[string]any, result expr.Option) (*vm.Program, 
 
 // Load loads the YAML files in the folders. The error joins all that is wrong with any
 // of them.
-func Load(kinds func(string) (*greentally.Kind, bool), folders ...strictyaml.Folder) (*Set, error) {
-	s := &Set{kinds: kinds}
+func Load(kinds func(string) (*greentally.Kind, bool), records func(string) (greentally.RecordType, bool), folders ...strictyaml.Folder) (*Set, error) {
+	s := &Set{kinds: kinds, records: records}
 	var all []error
 	seen := map[string]string{}
 	for _, folder := range folders {
@@ -159,6 +167,14 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 		in := compiled{input: ind.Inputs[inputName], name: inputName}
 		at := func(key string) []any { return []any{"inputs", inputName, key} }
 		formula[inputName] = 0.0
+		if in.Record != "" {
+			s.parseRecordInput(&in, at, add)
+			ind.inputs = append(ind.inputs, in)
+			continue
+		}
+		if in.Months != 0 || in.Latest {
+			add(at("months"), "months and latest are of records; give record instead of kind")
+		}
 		kind, ok := s.kinds(in.Kind)
 		if !ok {
 			add(at("kind"), "there is no kind %q", in.Kind)
@@ -181,8 +197,14 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 			}
 			in.needs = append(in.needs, q)
 		}
-		if f := in.Times; f != nil && (f.Record == "" || f.Value == "" || f.Weight == "") {
-			add(at("times"), "times needs record, value and weight")
+		if f := in.Times; f != nil {
+			if f.Record == "" || f.Value == "" || f.Weight == "" {
+				add(at("times"), "times needs record, value and weight")
+			} else if t, ok := s.records(f.Record); !ok {
+				add(at("times"), "there is no type of record %q", f.Record)
+			} else if !hasValue(t, f.Value) || !hasValue(t, f.Weight) {
+				add(at("times"), "a %s has not both of the values %s and %s", f.Record, f.Value, f.Weight)
+			}
 		}
 		ind.inputs = append(ind.inputs, in)
 	}
@@ -205,18 +227,60 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 	return ind, errors.Join(all...)
 }
 
+// parseRecordInput compiles an input that sums over records.
+func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
+	t, ok := s.records(in.Record)
+	switch {
+	case !ok:
+		add(at("record"), "there is no type of record %q", in.Record)
+		return
+	case in.Kind != "" || len(in.Needs) > 0 || in.Times != nil:
+		add(at("record"), "an input is of a kind or of records; kind, needs and times do not go with record")
+	case in.Months < 0 || in.Months > 60:
+		add(at("months"), "months is 1 to 60")
+	}
+	in.Months = max(1, in.Months)
+	env := map[string]any{"record": recordEnv{}}
+	for _, v := range t.Values {
+		env[v.Name] = 0.0
+	}
+	var err error
+	if in.where, err = compile(cmp.Or(in.Where, "true"), map[string]any{"record": recordEnv{}}, expr.AsBool()); err != nil {
+		add(at("where"), "where: %w", err)
+	}
+	if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
+		add(at("value"), "value: %w", err)
+		return
+	}
+	found := identifiersIn(in.value)
+	for _, v := range t.Values {
+		if found[v.Name] {
+			in.needs = append(in.needs, v.Name)
+		}
+	}
+}
+
+func hasValue(t greentally.RecordType, name string) bool {
+	return slices.ContainsFunc(t.Values, func(v greentally.RecordValue) bool { return v.Name == name })
+}
+
 // quantitiesIn returns the quantities of the kind that the expression uses.
 func quantitiesIn(p *vm.Program, kind *greentally.Kind) []string {
-	v := &identifiers{found: map[string]bool{}}
-	node := p.Node()
-	ast.Walk(&node, v)
+	found := identifiersIn(p)
 	var quantities []string
 	for _, q := range kind.Quantities {
-		if v.found[q.Name] {
+		if found[q.Name] {
 			quantities = append(quantities, q.Name)
 		}
 	}
 	return quantities
+}
+
+func identifiersIn(p *vm.Program) map[string]bool {
+	v := &identifiers{found: map[string]bool{}}
+	node := p.Node()
+	ast.Walk(&node, v)
+	return v.found
 }
 
 type identifiers struct{ found map[string]bool }
@@ -277,6 +341,13 @@ type (
 		Rise       float64 `expr:"rise"`
 		Estimated  float64 `expr:"estimated"`
 		KnownHours float64 `expr:"known_hours"`
+	}
+	recordEnv struct {
+		Stream string            `expr:"stream"`
+		Device string            `expr:"device"`
+		Texts  map[string]string `expr:"texts"`
+		Closed bool              `expr:"closed"` // whether it has an end
+		Hours  float64           `expr:"hours"`  // from at to end, 0 without
 	}
 	stateEnv struct {
 		Hours      map[string]float64 `expr:"hours"`

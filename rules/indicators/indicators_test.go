@@ -15,6 +15,31 @@ import (
 )
 
 // kinds reads the kinds that are shipped.
+// types returns the types of records that are shipped.
+func types(t testing.TB) func(string) (greentally.RecordType, bool) {
+	t.Helper()
+	files, err := filepath.Glob("../../records/types/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no types of records: %v", err)
+	}
+	all := map[string]greentally.RecordType{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one struct {
+			greentally.RecordType `yaml:",inline"`
+			Tests                 any `yaml:"tests"`
+		}
+		if _, err := strictyaml.Decode(file, data, &one); err != nil {
+			t.Fatal(err)
+		}
+		all[one.Name] = one.RecordType
+	}
+	return func(name string) (greentally.RecordType, bool) { one, ok := all[name]; return one, ok }
+}
+
 func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
 	t.Helper()
 	files, err := filepath.Glob("../../devices/kinds/*.yaml")
@@ -43,7 +68,7 @@ func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
 }
 
 func TestShippedIndicatorsPassTheirTests(t *testing.T) {
-	set, err := indicators.Load(kinds(t), indicators.Shipped())
+	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +112,16 @@ func TestLoadRefuses(t *testing.T) {
 		{"another name", "indicator: good", "indicator: bad", []string{"good.yaml:1: the file must be called bad.yaml"}},
 		{"no source", "source: here", "source: ''", []string{"good.yaml:4: source is missing"}},
 		{"two targets", "unit: ratio", "unit: ratio\ntarget: {at_least: 1, at_most: 2}", []string{"good.yaml:4: target needs"}},
+		{"records of a type that is not there", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: surwey, value: asked}", []string{`good.yaml:6: there is no type of record "surwey"`}},
+		{"a value that its records do not have", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: kg}", []string{"good.yaml:6: value: unknown name kg"}},
+		{"both devices and records", "{kind: sorting_bin, where: device", "{record: survey, kind: sorting_bin, where: device", []string{"good.yaml:6: an input is of a kind or of records"}},
+		{"too many months", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, months: 61}", []string{"good.yaml:6: months is 1 to 60"}},
+		{"months of devices", "value: mass_kg.collected}", "value: mass_kg.collected, months: 2}", []string{"good.yaml:6: months and latest are of records"}},
+		{"a factor of a type that is not there", "value: mass_kg.collected}", "value: mass_kg.collected, times: {record: audit, value: a, weight: b}}", []string{`good.yaml:6: there is no type of record "audit"`}},
+		{"a factor that its records do not have", "value: mass_kg.collected}", "value: mass_kg.collected, times: {record: survey, value: ratio, weight: asked}}", []string{"good.yaml:6: a survey has not both of the values ratio and asked"}},
 		{"all at once", "value: mass_kg.collected}\nnumerator: a", "value: mas_kg}\nnumerator: b", []string{"good.yaml:6: ", "good.yaml:7: "}},
 	}
-	if _, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": good})); err != nil {
+	if _, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": good})); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
@@ -98,7 +130,7 @@ func TestLoadRefuses(t *testing.T) {
 			if text == good {
 				t.Fatal("the test changes nothing")
 			}
-			_, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
+			_, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -121,13 +153,13 @@ func TestExpressionsReadNoClock(t *testing.T) {
 		{"other functions", "numerator: a", "numerator: mean([a])", "x/good.yaml:7: numerator: unknown name mean"},
 	} {
 		text := strings.Replace(good, tt.from, tt.to, 1)
-		_, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
+		_, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
 		if text == good || err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
 		}
 	}
 	pure := strings.Replace(good, "numerator: a", "numerator: min(max(abs(a), 0.0), ceil(a), floor(a), round(a), float(int(a)))", 1)
-	set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": pure}))
+	set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": pure}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,14 +204,14 @@ func TestLoadPassesOverNothing(t *testing.T) {
 			[]string{missing, "x/more.yml:1: ", "x/good.yaml:1: the file must be called bad.yaml"},
 		},
 	} {
-		_, err := indicators.Load(kinds(t), tt.folders...)
+		_, err := indicators.Load(kinds(t), types(t), tt.folders...)
 		for _, want := range tt.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v lacks %q", tt.name, err, want)
 			}
 		}
 	}
-	set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": strings.Replace(good, "value: 0.5", "value: 0.6", 1)}))
+	set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": strings.Replace(good, "value: 0.5", "value: 0.6", 1)}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +225,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"value: 0.5,": "value: 0.6,", "verdict: no_target": "verdict: pass", "want: {value: 0.5, ": "want: {completeness: 0.5, value: 0.5, ",
 	} {
 		text := strings.Replace(good, from, to, 1)
-		set, err := indicators.Load(kinds(t), folder(map[string]string{"good.yaml": text}))
+		set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +236,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 }
 
 func TestReplacedRecordsDoNotCount(t *testing.T) {
-	set, err := indicators.Load(kinds(t), indicators.Shipped())
+	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +270,7 @@ func TestReplacedRecordsDoNotCount(t *testing.T) {
 }
 
 func BenchmarkCompute(b *testing.B) {
-	set, err := indicators.Load(kinds(b), indicators.Shipped())
+	set, err := indicators.Load(kinds(b), types(b), indicators.Shipped())
 	if err != nil {
 		b.Fatal(err)
 	}
