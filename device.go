@@ -135,11 +135,16 @@ type Baseline struct {
 	// period measured with the same meter).
 	Option string `yaml:"option" json:"option" jsonschema:"enum=A,enum=B"`
 
-	Lamps      int     `yaml:"lamps,omitempty" json:"lamps,omitempty"`               // option A: lamps replaced
+	Lamps      int     `yaml:"lamps,omitempty" json:"lamps,omitempty"`               // option A: lamps replaced; B: lamps in the period, if their number may change
 	LampPowerW float64 `yaml:"lamp_power_w,omitempty" json:"lamp_power_w,omitempty"` // option A: power of each, W
 
 	EnergyKWh float64 `yaml:"energy_kwh,omitempty" json:"energy_kwh,omitempty"` // option B: used in the baseline period
 	Days      float64 `yaml:"days,omitempty" json:"days,omitempty"`             // option B: length of the period
+
+	// Follows says what the hours of light depend on: always (the default), or night, by
+	// whose length option B is then adjusted; From says when its period began.
+	Follows string `yaml:"follows,omitempty" json:"follows,omitempty" jsonschema:"enum=always,enum=night,default=always"`
+	From    *Date  `yaml:"from,omitempty" json:"from,omitempty"`
 }
 
 // Site is a place in a community.
@@ -165,6 +170,9 @@ type Community struct {
 	Households int     `yaml:"households" json:"households"`
 	Population int     `yaml:"population,omitempty" json:"population,omitempty"`
 	AreaM2     float64 `yaml:"area_m2,omitempty" json:"area_m2,omitempty"`
+
+	// Latitude tells how long nights are, in degrees, north positive; null if unknown.
+	Latitude *float64 `yaml:"latitude,omitempty" json:"latitude,omitempty" jsonschema:"minimum=-66,maximum=66"`
 
 	Collections []Collection `yaml:"collections,omitempty" json:"collections,omitempty"`
 	Sites       []Site       `yaml:"sites" json:"sites"`

@@ -102,6 +102,10 @@ func InForce(records []Record) []Record {
 // new one in the beginning, as <quantity>_end and <quantity>_start.
 const MeterReplaced = "meter_replaced"
 
+// LampsChanged is the type of a record that declares that a lighting circuit has another
+// number of lamps from its date on: Device, and the value lamps.
+const LampsChanged = "lamps_changed"
+
 // CompositionAudit is the type of a record that says which part of a stream's mass
 // is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
 const CompositionAudit = "composition_audit"

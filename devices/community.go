@@ -81,6 +81,9 @@ func (r *Registry) checkCommunity(c *greentally.Community, complete bool, add re
 		add([]any{"population"}, "population: cannot be negative")
 	}
 	positive(c.AreaM2, "area_m2", nil, add)
+	if l := c.Latitude; l != nil && !(math.Abs(*l) <= 66) {
+		add([]any{"latitude"}, "latitude: want degrees from -66 to 66, where every day has a night, not %v", *l)
+	}
 	for i, collection := range c.Collections {
 		checkCollection(collection, []any{"collections", i}, add)
 	}
@@ -100,6 +103,9 @@ func (r *Registry) checkCommunity(c *greentally.Community, complete bool, add re
 		}
 		ids[d.ID] = i
 		r.checkDevice(d, sites, complete, path, add)
+		if b := d.Baseline; b != nil && b.Option == "B" && b.Follows == "night" && c.Latitude == nil {
+			add(at(path, "baseline"), "baseline: follows: night needs the community's latitude")
+		}
 	}
 	if len(kept) == len(c.Devices) {
 		kept = c.Devices
@@ -290,8 +296,20 @@ func has(k *kind, is func(*quantity) bool) bool {
 	return false
 }
 
+// minBaselineDays is how long a baseline period is at the least: two whole weeks, with
+// their weekends.
+const minBaselineDays = 14
+
 func checkBaseline(b *greentally.Baseline, wrong func(format string, args ...any)) {
-	a := b.Lamps != 0 || b.LampPowerW != 0
+	switch b.Follows {
+	case "", "always":
+	case "night":
+		if b.Option == "B" && b.From == nil {
+			wrong("follows: night needs from, the first day of the period")
+		}
+	default:
+		wrong("follows: want always or night, not %q", b.Follows)
+	}
 	m := b.EnergyKWh != 0 || b.Days != 0
 	isPositive := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 	switch b.Option {
@@ -306,8 +324,11 @@ func checkBaseline(b *greentally.Baseline, wrong func(format string, args ...any
 		if !isPositive(b.EnergyKWh) || !isPositive(b.Days) {
 			wrong("option B needs energy_kwh, what was used in the baseline period, and days, how long that was")
 		}
-		if a {
-			wrong("lamps and lamp_power_w belong to option A")
+		if b.LampPowerW != 0 || b.Lamps < 0 {
+			wrong("lamp_power_w belongs to option A; lamps is how many there were in the period")
+		}
+		if b.Days > 0 && b.Days < minBaselineDays {
+			wrong("a period of %v days is too short to stand for others; measure %d or more", b.Days, minBaselineDays)
 		}
 	default:
 		wrong("option: want A (lamps replaced) or B (a measured period), not %q", b.Option)

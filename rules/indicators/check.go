@@ -21,9 +21,10 @@ func Shipped() strictyaml.Folder { return strictyaml.Folder{Name: "rules/indicat
 type test struct {
 	Name      string `yaml:"name"`
 	Community struct {
-		Households int     `yaml:"households"`
-		Population int     `yaml:"population"`
-		AreaM2     float64 `yaml:"area_m2"`
+		Households int      `yaml:"households"`
+		Population int      `yaml:"population"`
+		AreaM2     float64  `yaml:"area_m2"`
+		Latitude   *float64 `yaml:"latitude"`
 	} `yaml:"community"`
 	Devices []testDevice `yaml:"devices"`
 	Records []testRecord `yaml:"records"`
@@ -66,6 +67,7 @@ type testMass struct {
 }
 
 type testRecord struct {
+	Device string             `yaml:"device"`
 	Date   *greentally.Date   `yaml:"date"` // default the first of the month, 2026-10
 	At     *time.Time         `yaml:"at"`
 	End    *time.Time         `yaml:"end"`
@@ -93,7 +95,7 @@ func (s *Set) Check() (ran int, err error) {
 
 func (t *test) run(s *Set) error {
 	month := greentally.Month{Year: 2026, Month: time.October}
-	e := Evidence{Month: month, Community: &greentally.Community{ID: "test", Households: t.Community.Households, Population: t.Community.Population, AreaM2: t.Community.AreaM2}}
+	e := Evidence{Month: month, Community: &greentally.Community{ID: "test", Households: t.Community.Households, Population: t.Community.Population, AreaM2: t.Community.AreaM2, Latitude: t.Community.Latitude}}
 	length := 0
 	for i := range t.Devices {
 		td := &t.Devices[i]
@@ -112,7 +114,7 @@ func (t *test) run(s *Set) error {
 		if r.Date != nil {
 			date = *r.Date
 		}
-		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream,
+		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream, Device: r.Device,
 			Date: date, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
 	}
 	values, err := s.Compute(e)

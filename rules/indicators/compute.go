@@ -65,7 +65,7 @@ func gather(e Evidence) *gathered {
 	}
 	g.devices = slices.SortedFunc(slices.Values(e.Community.Devices), func(a, b *greentally.Device) int { return strings.Compare(a.ID, b.ID) })
 	for _, d := range g.devices {
-		g.envs[d.ID] = envOfDevice(d)
+		g.envs[d.ID] = envOfDevice(d, e.Community.Latitude)
 	}
 	for i := range e.Days {
 		d := &e.Days[i]
@@ -163,6 +163,18 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 		v.Verdict = greentally.Fail
 	}
 	return v, nil
+}
+
+// lamps returns how many lamps the device's circuit has on the day, as was declared last.
+func (g *gathered) lamps(device *greentally.Device, date greentally.Date) float64 {
+	lamps := float64(device.Lamps)
+	var since greentally.Date
+	for _, r := range g.records[greentally.LampsChanged] {
+		if r.Device == device.ID && !date.Before(r.Date) && !r.Date.Before(since) {
+			lamps, since = r.Values["lamps"], r.Date
+		}
+	}
+	return lamps
 }
 
 // recordsOf returns the records of the type whose date is in so many months up to the
@@ -270,7 +282,9 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 		expected += g.expected
 		for _, day := range g.days[device.ID] {
 			if day.env == nil {
-				day.env = envOfDay(day.DeviceDay, g.envs[device.ID])
+				own := g.envs[device.ID]
+				own.Lamps = g.lamps(device, day.Date)
+				day.env = envOfDay(day.DeviceDay, own, g.Community.Latitude)
 			}
 			if slices.ContainsFunc(in.needs, func(q string) bool { return day.env[q] == nil }) {
 				continue // missing, and so not covered

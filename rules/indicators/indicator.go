@@ -314,8 +314,11 @@ type (
 		LampPowerW float64 `expr:"lamp_power_w"`
 		EnergyKWh  float64 `expr:"energy_kwh"`
 		Days       float64 `expr:"days"`
+		Follows    string  `expr:"follows"`     // always or night
+		NightHours float64 `expr:"night_hours"` // mean length of the period's nights; 0 if unknown
 	}
 	dateEnv struct {
+		NightHours   float64 `expr:"night_hours"` // length of the night; 0 if the community has no latitude
 		Hours        float64 `expr:"hours"`
 		Completeness float64 `expr:"completeness"`
 	}
@@ -373,19 +376,27 @@ func dayEnv(kind *greentally.Kind) map[string]any {
 	return env
 }
 
-func envOfDevice(d *greentally.Device) deviceEnv {
+func envOfDevice(d *greentally.Device, latitude *float64) deviceEnv {
 	env := deviceEnv{Kind: d.Kind, Site: d.Site, Stream: string(d.Stream), CapacityLitres: d.CapacityLitres, MaxLoadKg: d.MaxLoadKg, Lamps: float64(d.Lamps)}
 	if b := d.Baseline; b != nil {
-		env.Baseline = baselineEnv{Option: b.Option, Lamps: float64(b.Lamps), LampPowerW: b.LampPowerW, EnergyKWh: b.EnergyKWh, Days: b.Days}
+		env.Baseline = baselineEnv{Option: b.Option, Lamps: float64(b.Lamps), LampPowerW: b.LampPowerW, EnergyKWh: b.EnergyKWh, Days: b.Days,
+			Follows: cmp.Or(b.Follows, "always")}
+		if latitude != nil && b.From != nil && b.Days >= 1 {
+			env.Baseline.NightHours = meanNight(*latitude, *b.From, int(b.Days))
+		}
 	}
 	return env
 }
 
 // envOfDay returns the environment of a device-day; quantities without a tally are
 // not in it.
-func envOfDay(d *greentally.DeviceDay, device deviceEnv) map[string]any {
+func envOfDay(d *greentally.DeviceDay, device deviceEnv, latitude *float64) map[string]any {
 	hours := func(d greentally.Duration) float64 { return time.Duration(d).Hours() }
-	env := map[string]any{"device": device, "day": dateEnv{Hours: float64(d.Hours), Completeness: d.Completeness()}}
+	day := dateEnv{Hours: float64(d.Hours), Completeness: d.Completeness()}
+	if latitude != nil {
+		day.NightHours = nightHours(*latitude, d.Date)
+	}
+	env := map[string]any{"device": device, "day": day}
 	for q, m := range d.Masses {
 		mass := massEnv{Deposited: m.Deposited.Float(), Collected: m.Collected.Float(), Collections: float64(len(m.Collections)),
 			First: m.First.Float(), Last: m.Last.Float(), Max: m.Max.Float()}
