@@ -31,6 +31,10 @@ fuzz: ## Run each fuzz target for FUZZTIME.
 			echo "$$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
 		done; done
 
+.PHONY: truth
+truth: ## Hold the rates of 20 simulated months under 6 mixes of faults against the truth, and write docs/truth.md.
+	$(GO) test -run '^TestTruth$$' -timeout 60m -v ./cmd/greentally -truth.seeds=20 -truth.out=$(CURDIR)/docs/truth.md
+
 .PHONY: bench
 bench: ## Run the benchmarks.
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -13,6 +13,9 @@ type Faults struct {
 	Duplicate float64       // share of messages sent twice
 	Late      time.Duration // up to how much later a tenth of the messages is sent
 	Reset     int           // energy registers that begin again at 0, once
+	Wrap      int           // energy registers that pass their modulus soon
+	Replace   int           // meters that are replaced, and declared so
+	Silent    int           // devices that say nothing for two days
 	Malformed float64       // extra messages that nobody can read, as a share of all
 }
 
@@ -46,13 +49,14 @@ func ParseFaults(text string) (Faults, error) {
 			if err == nil && f.Late < 0 {
 				err = fmt.Errorf("must not be negative")
 			}
-		case "reset":
-			f.Reset, err = strconv.Atoi(value)
-			if err == nil && f.Reset < 0 {
+		case "reset", "wrap", "replace", "silent":
+			to := map[string]*int{"reset": &f.Reset, "wrap": &f.Wrap, "replace": &f.Replace, "silent": &f.Silent}[name]
+			*to, err = strconv.Atoi(value)
+			if err == nil && *to < 0 {
 				err = fmt.Errorf("must not be negative")
 			}
 		default:
-			return f, fmt.Errorf("fault %q is none of loss, duplicate, late, reset, malformed", name)
+			return f, fmt.Errorf("fault %q is none of loss, duplicate, late, reset, wrap, replace, silent, malformed", name)
 		}
 		if err != nil {
 			return f, fmt.Errorf("fault %s: %q: %w", name, value, err)

@@ -497,18 +497,41 @@ func (l *lighting) step(t time.Time, day *Day) {
 	}
 }
 
+// modulus is where the meter's register starts again at 0, kWh (DL/T 645).
+const modulus = 1e6
+
 // reset sets the meter's register to 0.
 func (l *lighting) reset() { l.offset = -l.kwh }
 
+// nearWrap sets the register to a little less than its modulus.
+func (l *lighting) nearWrap() { l.offset = modulus - 4.5 - l.kwh }
+
+// shown is what the registers show.
+func (l *lighting) shown() (kwh, hours float64) {
+	return floor(math.Mod(l.offset+l.kwh, modulus), 0.01), floor(l.start+l.hours, 0.01)
+}
+
+// replace puts another meter in the place of this one, and returns what is attested.
+func (l *lighting) replace(at time.Time, location *time.Location) greentally.Record {
+	kwh, hours := l.shown()
+	l.offset, l.start = 0.35-l.kwh, 0.5-l.hours
+	newKWh, newHours := l.shown()
+	return greentally.Record{
+		Community: l.Community, Type: greentally.MeterReplaced, Date: greentally.DateOf(at, location), At: &at, Device: l.ID, By: "simulator", Why: "meter replaced",
+		Values: greentally.Values{"energy_kwh_end": kwh, "energy_kwh_start": newKWh, "operating_hours_end": hours, "operating_hours_start": newHours},
+	}
+}
+
 func (l *lighting) read(time.Time) []greentally.Value {
+	kwh, hours := l.shown()
 	power, word := l.standby, "off"
 	if l.lit {
 		power, word = l.standby+l.watts, "on"
 	}
 	return []greentally.Value{
-		{Quantity: "energy_kwh", Number: floor(l.offset+l.kwh, 0.01)},
+		{Quantity: "energy_kwh", Number: kwh},
 		{Quantity: "light", State: word},
-		{Quantity: "operating_hours", Number: floor(l.start+l.hours, 0.01)},
+		{Quantity: "operating_hours", Number: hours},
 		{Quantity: "power_w", Number: round(power*(1+0.005*l.random.NormFloat64()), 0.1)},
 	}
 }

@@ -30,6 +30,9 @@ type Options struct {
 	Password string
 	TLS      *tls.Config
 
+	// Sink, if not nil, takes the messages instead of a broker.
+	Sink func(topic string, payload []byte)
+
 	// Batch is how many readings of a device go into one message, at most; 1 if 0.
 	Batch int
 
@@ -51,11 +54,12 @@ type Simulator struct {
 	clients map[string]paho.Client
 	pending map[string][]reading // lost to nobody: read, but not yet in a message
 	late    lateMessages
-	resets  map[time.Time][]*lighting
+	events  map[time.Time][]func() // faults that are still to come
+	silent  map[string]time.Time   // devices that say nothing, and from when on
 	virtual time.Time
 }
 
-// New makes a community and connects each of its devices.
+// New makes a community and connects each of its devices, unless there is a sink.
 func New(ctx context.Context, o Options) (*Simulator, error) {
 	o.Batch = max(1, o.Batch)
 	start := greentally.DateOf(o.Start, o.Location).Start(o.Location)
@@ -64,7 +68,10 @@ func New(ctx context.Context, o Options) (*Simulator, error) {
 		return nil, err
 	}
 	s := &Simulator{options: o, model: m, random: rand.New(rand.NewPCG(o.Seed, 1)), clients: map[string]paho.Client{},
-		pending: map[string][]reading{}, resets: map[time.Time][]*lighting{}, virtual: start}
+		pending: map[string][]reading{}, events: map[time.Time][]func(){}, silent: map[string]time.Time{}, virtual: start}
+	if o.Sink != nil {
+		return s, nil
+	}
 	for _, d := range m.devices {
 		client, err := s.connect(ctx, d)
 		if err != nil {
@@ -165,7 +172,7 @@ const chunk = 6 * time.Hour
 // when the broker has acknowledged all of it. What the faults hold back is published
 // before it returns. It can be called again with a later instant.
 func (s *Simulator) Run(ctx context.Context, until time.Time) error {
-	s.planResets(until)
+	s.planFaults(until)
 	step := chunk
 	if s.options.Speed > 0 {
 		step = time.Duration(min(s.options.Speed, 3600)) * time.Second
@@ -214,40 +221,63 @@ func (s *Simulator) Live(ctx context.Context) error {
 	}
 }
 
-// planResets chooses meters and times for the resets.
-func (s *Simulator) planResets(until time.Time) {
+// silence is how long a device says nothing that Faults.Silent chooses.
+const silence = 48 * time.Hour
+
+// planFaults chooses devices and times for the faults that happen once.
+func (s *Simulator) planFaults(until time.Time) {
 	var meters []*lighting
 	for _, d := range s.model.devices {
 		if l, ok := d.world.(*lighting); ok {
 			meters = append(meters, l)
 		}
 	}
+	s.random.Shuffle(len(meters), func(i, j int) { meters[i], meters[j] = meters[j], meters[i] })
 	span := until.Sub(s.virtual)
-	for range s.options.Faults.Reset {
-		if len(meters) == 0 || span <= 0 {
-			return
+	f := &s.options.Faults
+	if span > 0 {
+		at := func() time.Time {
+			return s.virtual.Add(time.Duration(s.random.Int64N(int64(span)))).Truncate(chunk)
 		}
-		at := s.virtual.Add(time.Duration(s.random.Int64N(int64(span)))).Truncate(chunk)
-		s.resets[at] = append(s.resets[at], meters[s.random.IntN(len(meters))])
+		each := func(n int, do func(*lighting, time.Time)) { // each to a meter of its own
+			for range min(n, len(meters)) {
+				l, when := meters[0], at()
+				meters = meters[1:]
+				s.events[when] = append(s.events[when], func() { do(l, s.virtual) })
+			}
+		}
+		each(f.Reset, func(l *lighting, _ time.Time) { l.reset() })
+		each(f.Replace, func(l *lighting, when time.Time) {
+			s.model.truth.Events = append(s.model.truth.Events, l.replace(when, s.options.Location))
+		})
+		for range min(f.Wrap, len(meters)) {
+			meters[0].nearWrap()
+			meters = meters[1:]
+		}
+		for range min(f.Silent, len(s.model.devices)) {
+			s.silent[s.model.devices[s.random.IntN(len(s.model.devices))].ID] = at()
+		}
 	}
-	s.options.Faults.Reset = 0
+	f.Reset, f.Wrap, f.Replace, f.Silent = 0, 0, 0, 0
 }
 
 // advance advances the model to next and publishes what the devices said.
 func (s *Simulator) advance(ctx context.Context, next time.Time) error {
-	for at, meters := range s.resets {
+	for at, events := range s.events {
 		if !at.After(s.virtual) {
-			for _, l := range meters {
-				l.reset()
+			for _, event := range events {
+				event()
 			}
-			delete(s.resets, at)
+			delete(s.events, at)
 		}
 	}
 	f := s.options.Faults
 	var acks []ack
 	for _, d := range s.model.devices {
 		s.model.readings(d, next, func(r reading) {
-			if f.Loss > 0 && s.random.Float64() < f.Loss {
+			from, quiet := s.silent[d.ID]
+			quiet = quiet && !r.at.Before(from) && r.at.Before(from.Add(silence))
+			if quiet || f.Loss > 0 && s.random.Float64() < f.Loss {
 				s.model.truth.Lost++
 				return
 			}
@@ -320,6 +350,10 @@ func (s *Simulator) publish(acks *[]ack, m message) {
 }
 
 func (s *Simulator) transmit(m message) paho.Token {
+	if s.options.Sink != nil {
+		s.options.Sink(s.topic(m.device, "readings"), m.payload)
+		return &paho.DummyToken{}
+	}
 	return s.clients[m.device.ID].Publish(s.topic(m.device, "readings"), 1, false, m.payload)
 }
 

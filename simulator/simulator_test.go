@@ -130,8 +130,8 @@ func TestUnknownKindIsAnError(t *testing.T) {
 }
 
 func TestParseFaults(t *testing.T) {
-	got, err := ParseFaults("loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.01")
-	want := Faults{Loss: 0.05, Duplicate: 0.02, Late: 48 * time.Hour, Reset: 1, Malformed: 0.01}
+	got, err := ParseFaults("loss=0.05,duplicate=0.02,late=48h,reset=1,wrap=2,replace=3,silent=4,malformed=0.01")
+	want := Faults{Loss: 0.05, Duplicate: 0.02, Late: 48 * time.Hour, Reset: 1, Wrap: 2, Replace: 3, Silent: 4, Malformed: 0.01}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

@@ -24,6 +24,7 @@ type Truth struct {
 	Months map[string]Month    `json:"months"` // by month, such as 2026-10
 	Days   map[string]*Day     `json:"days"`   // by local day, such as 2026-10-31
 	Audits []greentally.Record `json:"audits"` // composition audits as an auditor would make them
+	Events []greentally.Record `json:"events"` // what is declared, such as replaced meters
 }
 
 // Month is the truth of the days of a month that were simulated from beginning to end.

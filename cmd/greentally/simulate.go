@@ -42,6 +42,9 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
   duplicate  share of messages sent twice
   late       a tenth of the messages come up to so much later
   reset      so many energy registers begin again at 0
+  wrap       so many pass their modulus
+  replace    so many meters are replaced, and declared so (see --audits)
+  silent     so many devices say nothing for two days
   malformed  extra messages that nobody can read`,
 		Example: `  greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --days 30 --truth truth.json
   greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --days 1 --speed 600 --faults loss=0.05`,
@@ -92,7 +95,7 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 			truth := sim.Truth()
 			if sendAudits {
 				c := &client{environment: p.environment, config: &p.configFile}
-				for _, r := range truth.Audits {
+				for _, r := range append(truth.Audits, truth.Events...) {
 					var added greentally.Record
 					if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/communities/"+url.PathEscape(r.Community)+"/records", r, &added); err != nil {
 						return fmt.Errorf("hand in an audit: %w", err)

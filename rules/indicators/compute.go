@@ -83,12 +83,20 @@ func gather(e Evidence) *gathered {
 	return g
 }
 
+func envOfCommunity(c *greentally.Community) communityEnv {
+	env := communityEnv{float64(c.Households), float64(c.Population), c.AreaM2, map[string]float64{}}
+	for _, d := range c.Devices {
+		env.Devices[d.Kind]++
+	}
+	return env
+}
+
 func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 	v := greentally.IndicatorValue{
 		Community: g.Community.ID, Month: g.Month, Indicator: ind.Indicator, Title: ind.Title, Unit: ind.Unit,
 		Floor: ind.Completeness, Target: ind.Target, Completeness: 1, Verdict: greentally.InsufficientData,
 	}
-	formula := map[string]any{"community": communityEnv{float64(g.Community.Households), float64(g.Community.Population), g.Community.AreaM2}}
+	formula := map[string]any{"community": envOfCommunity(g.Community)}
 	type lack struct{ inputs, reason string }
 	var missing []lack
 	present := false

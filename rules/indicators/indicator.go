@@ -298,6 +298,8 @@ type (
 		Households float64 `expr:"households"`
 		Population float64 `expr:"population"`
 		AreaM2     float64 `expr:"area_m2"`
+
+		Devices map[string]float64 `expr:"devices"` // how many there are, by kind
 	}
 	deviceEnv struct {
 		Kind           string      `expr:"kind"`
