@@ -47,10 +47,10 @@ const (
 	Unexplained FaultKind = "unexplained" // a register that fell, or rose by more than it can, and nothing explains it
 )
 
-// Quality of a day's evidence for one quantity, from the best to the worst.
+// Evidence is the quality of a day's evidence for one quantity.
 type Evidence string
 
-// The qualities of evidence.
+// The qualities of evidence, from the best to the worst.
 const (
 	Measured     Evidence = "measured"     // values follow each other closely
 	Interpolated Evidence = "interpolated" // a gap of more than a few intervals was bridged

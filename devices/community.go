@@ -311,10 +311,11 @@ func checkBaseline(b *greentally.Baseline, wrong func(format string, args ...any
 		wrong("follows: want always or night, not %q", b.Follows)
 	}
 	m := b.EnergyKWh != 0 || b.Days != 0
-	isPositive := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
+	const most = 1e9 // more is a slip of the pen
+	isPositive := func(v float64) bool { return v > 0 && v <= most }
 	switch b.Option {
 	case "A":
-		if b.Lamps <= 0 || !isPositive(b.LampPowerW) {
+		if b.Lamps <= 0 || b.Lamps > most || !isPositive(b.LampPowerW) {
 			wrong("option A needs lamps, how many were replaced, and lamp_power_w, the power of each")
 		}
 		if m {

@@ -292,7 +292,7 @@ func TestDiscover(t *testing.T) {
 		{"a status says too little", "greentally/v1/jiayuan/bin-9/status", "online", "", "", "", "", false},
 		{"a known device", "greentally/v1/jiayuan/bin-1/readings", `{"x": 1}`, "", "", "", "", false},
 		{"a known device on another profile's topic", "greentally/v1/jiayuan/bin-1/senml", `[]`, "", "", "", "", false},
-		{"a name that no device can have", "greentally/v1/jiayuan/b n/readings", `{}`, "", "", "", "", false},
+		{"a name that no device can have", "greentally/v1/jiayuan/b\tn/readings", `{}`, "", "", "", "", false},
 		{"another topic", "x", `{}`, "", "", "", "", false},
 	}
 	for _, tt := range tests {

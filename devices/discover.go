@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -18,7 +20,7 @@ import (
 func (r *Registry) Discover(m greentally.Message) (key greentally.DeviceKey, profile, kind string, ok bool) {
 	for _, p := range r.patterns {
 		community, address, match := p.match(m.Topic)
-		if !match || !isID(address) || p.tellsCommunity() && !isID(community) {
+		if !match || !mayBeAddress(address) || p.tellsCommunity() && !mayBeAddress(community) {
 			continue
 		}
 		key = greentally.DeviceKey{Community: community, Device: address}
@@ -32,6 +34,12 @@ func (r *Registry) Discover(m greentally.Message) (key greentally.DeviceKey, pro
 		}
 	}
 	return greentally.DeviceKey{}, "", "", false
+}
+
+// mayBeAddress reports whether a part of a topic can be what a device calls itself: short
+// text without control characters.
+func mayBeAddress(s string) bool {
+	return s != "" && len(s) <= 128 && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // guessKind returns the kind that has all quantities of the payload and the fewest

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,6 +26,10 @@ type BrokerConfig struct {
 	Listen string      // address; one that is not loopback needs users
 	TLS    *tls.Config // nil means no TLS
 	Users  []User      // empty means that anyone on the machine may connect
+
+	// MaxPacket is the largest MQTT packet that it takes, in bytes; 1 MiB if 0. The sender
+	// of a larger one is disconnected.
+	MaxPacket int
 }
 
 // User may connect to the broker in the process.
@@ -48,14 +53,11 @@ type Broker struct {
 	cancel context.CancelFunc
 }
 
-// maxPacket is the largest MQTT packet that the broker takes, in bytes.
-const maxPacket = 4 << 20
-
 // StartBroker starts a broker. It takes messages until ctx is done or it is closed;
 // what is not acknowledged by then its senders keep.
 func StartBroker(ctx context.Context, config BrokerConfig, submit func(context.Context, Delivery) error, metrics *Metrics, log *slog.Logger) (*Broker, error) {
 	capabilities := mqtt.NewDefaultServerCapabilities()
-	capabilities.MaximumPacketSize = maxPacket
+	capabilities.MaximumPacketSize = uint32(cmp.Or(config.MaxPacket, 1<<20))
 	server := mqtt.New(&mqtt.Options{Capabilities: capabilities, Logger: slog.New(quieter{log.Handler()})})
 	ctx, cancel := context.WithCancel(ctx)
 	fail := func(err error) (*Broker, error) {
@@ -112,7 +114,7 @@ type hook struct {
 func (h *hook) ID() string { return "greentally" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWillSent}, []byte{b})
+	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent}, []byte{b})
 }
 
 // OnConnectAuthenticate reports whether the client may connect. One whose last will is
@@ -180,12 +182,20 @@ func covers(allowed, topic string) bool {
 }
 
 // OnPublish keeps the publication in the journal. If that is impossible the broker
-// neither acknowledges nor forwards it.
+// neither acknowledges nor forwards it. The broker retains nothing: the journal has it,
+// and what devices let it retain would fill its memory.
 func (h *hook) OnPublish(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if err := h.keep(pk); err != nil {
 		return pk, packets.ErrRejectPacket
 	}
+	pk.FixedHeader.Retain = false
 	return pk, nil
+}
+
+// OnWill lets the broker retain no last will either.
+func (h *hook) OnWill(_ *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	will.Retain = false
+	return will, nil
 }
 
 // OnWillSent keeps a client's last will, which does not pass OnPublish.

@@ -199,3 +199,42 @@ func TestUserValidate(t *testing.T) {
 		}
 	}
 }
+
+// A device could fill the memory with what it lets the broker retain.
+func TestBrokerRetainsNothing(t *testing.T) {
+	var box inbox
+	url := startBroker(t, &box)
+	client, err := connect(t, url, "", "", func(o *paho.ClientOptions) { o.SetWill("will", "offline", 1, true) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token := client.Publish("kept", 1, true, "x"); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	if _, err := connect(t, url, "", ""); err != nil { // takes over the name, which sends the will
+		t.Fatal(err)
+	}
+	waitFor(t, "both messages to be kept", func() bool { return len(box.all()) == 2 })
+	var mu sync.Mutex
+	var got []string
+	late, err := connect(t, url, "", "", func(o *paho.ClientOptions) {
+		o.SetClientID("late").SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, m.Topic())
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token := late.Subscribe("#", 1, nil); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	late.Publish("marker", 1, false, "x")
+	waitFor(t, "the marker", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) > 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	if len(got) != 1 || got[0] != "marker" {
+		t.Errorf("a new subscriber got %v, want the marker alone", got)
+	}
+}

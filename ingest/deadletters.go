@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -110,7 +111,7 @@ func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
 // List calls yield for each letter whose ID is greater than after, oldest first,
 // until yield returns false.
 func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLetter) bool) error {
-	for {
+	for after < math.MaxUint64 {
 		msg, err := d.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(deadLetterSubject+">")) // or the next after it
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
@@ -127,6 +128,7 @@ func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLet
 		}
 		after = msg.Sequence
 	}
+	return nil
 }
 
 // Get returns one letter. The error wraps [ErrNoDeadLetter] if it is not there.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +55,11 @@ func OpenDiscoveries(ctx context.Context, js jetstream.JetStream, replicas int, 
 	return &Discoveries{Identify: identify, bucket: bucket, noted: map[greentally.DeviceKey]time.Time{}}, nil
 }
 
-func discoveredKey(k greentally.DeviceKey) string { return "c" + k.Community + ".d" + k.Device }
+// discoveredKey is the device's key in the bucket, whose keys take few characters.
+func discoveredKey(k greentally.DeviceKey) string {
+	plain := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	return "c" + plain(k.Community) + ".d" + plain(k.Device)
+}
 
 // Note remembers the device that the message is from.
 func (d *Discoveries) Note(ctx context.Context, m greentally.Message) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -252,10 +251,10 @@ func (t *recordType) values(r greentally.Record, add func(format string, args ..
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
-		if number := r.Values[name]; math.IsNaN(number) || math.IsInf(number, 0) {
-			wrong("%s is not a number", name)
+		if _, ok := greentally.AmountOf(r.Values[name]); !ok {
+			wrong("%s is not a number that can be tallied", name)
 		}
-		if !known[name] && !(t.Open && typeName.MatchString(name)) {
+		if !known[name] && (!t.Open || !typeName.MatchString(name)) {
 			wrong("a %s has no value %q", r.Type, name)
 		}
 	}

@@ -89,6 +89,11 @@ func TestValidateSaysEverythingAtOnce(t *testing.T) {
 	if !errors.Is(err, records.ErrInvalid) {
 		t.Errorf("error %v does not wrap ErrInvalid", err)
 	}
+	shipped := greentally.Record{Community: "c", Type: "composition_audit", Date: greentally.Date{Year: 2026, Month: 10, Day: 8}, By: "x", Stream: greentally.Food,
+		Values: greentally.Values{"recyclable_ratio": 0.9, "sample_kg": 1.7e308}}
+	if err := types(t).Validate(shipped); err == nil || !strings.Contains(err.Error(), "sample_kg is not a number that can be tallied") {
+		t.Errorf("a sample heavier than the sun: %v", err)
+	}
 	if err := all.Validate(greentally.Record{Type: "call"}); err == nil || !strings.Contains(err.Error(), `no type of record "call"; there are visit`) {
 		t.Errorf("an unknown type: %v", err)
 	}

@@ -160,7 +160,7 @@ func (w *Worker) Report(ctx context.Context, community string, month greentally.
 	}
 	return w.Indicators.Compute(indicators.Evidence{
 		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records,
-	})
+	}), nil
 }
 
 func byDevice(touches []Touch) map[greentally.DeviceKey][]Touch {

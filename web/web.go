@@ -316,6 +316,12 @@ func (s *Server) readings(r *http.Request) (any, error) {
 		if times[i], err = time.Parse(time.RFC3339, r.URL.Query().Get(name)); err != nil {
 			return nil, badRequest("%s: %q is not a time such as 2026-10-31T08:00:00Z", name, r.URL.Query().Get(name))
 		}
+		// What no nanosecond clock can tell; "to the end of time" is a common idiom.
+		if year := times[i].Year(); year < 1700 {
+			times[i] = time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC)
+		} else if year > 2200 {
+			times[i] = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
 	}
 	if times[0].After(times[1]) {
 		return nil, badRequest("from: %s is after to, %s", times[0].Format(time.RFC3339Nano), times[1].Format(time.RFC3339Nano))

@@ -47,20 +47,29 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			ran += more
 			all = append(all, err)
 			options.Communities = strictyaml.Folder{} // indicators need the kinds alone
-			if registry, err := devices.Load(options); err == nil {
-				set, err := openIndicators(c, registry, types)
-				if err != nil {
-					all = append(all, err)
-				} else {
-					more, err := set.Check()
-					ran += more
-					all = append(all, err)
-				}
+			registry, err := devices.Load(options)
+			if err != nil {
+				return errors.Join(all...) // it is told already
 			}
+			set, err := openIndicators(c, registry, types)
+			if err != nil {
+				return errors.Join(append(all, err)...)
+			}
+			more, err = set.Check()
+			ran += more
+			all = append(all, err)
+			certification, err := openSchemes(c, set)
+			if err != nil {
+				return errors.Join(append(all, err)...)
+			}
+			more, err = certification.Check()
+			ran += more
+			all = append(all, err)
 			if err := errors.Join(all...); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "all valid, %d tests passed\n", ran)
+			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d schemes, %d types of records; %d tests passed\n",
+				set.Len(), len(certification.Names()), len(types.All()), ran)
 			return err
 		},
 	}

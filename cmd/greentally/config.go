@@ -32,6 +32,7 @@ type config struct {
 	Profiles    string `yaml:"profiles,omitempty" env:"PROFILES" jsonschema_description:"Folder of further profiles of hardware models."`
 	Indicators  string `yaml:"indicators,omitempty" env:"INDICATORS" jsonschema_description:"Folder of further indicators."`
 
+	Schemes     string `yaml:"schemes,omitempty" env:"SCHEMES" jsonschema_description:"Folder of further certification schemes."`
 	RecordTypes string `yaml:"record_types,omitempty" env:"RECORD_TYPES" jsonschema_description:"Folder of further types of records."`
 
 	Log      logConfig      `yaml:"log,omitempty" envPrefix:"LOG_"`
@@ -213,7 +214,7 @@ func splitList(text string) (any, error) {
 
 func (c *config) relativeTo(dir string) {
 	for _, p := range []*string{
-		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.RecordTypes,
+		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.Schemes, &c.RecordTypes,
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,
@@ -276,11 +277,22 @@ func (c *config) check(doc *strictyaml.Doc) error {
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add([]any{"nats", "replicas"}, "nats: replicas must be 1 to 5")
 	}
+	for _, budget := range []struct {
+		key   string
+		value byteSize
+	}{{"max_bytes", c.Journal.MaxBytes}, {"dead_letters_max_bytes", c.Journal.DeadLetters}} {
+		if budget.value < minBudget {
+			add([]any{"journal", budget.key}, "journal: %s is at least %s, for the largest entry must fit", budget.key, humanize.IBytes(minBudget))
+		}
+	}
 	if c.Limits.MaxPayload > 4<<20 {
 		add([]any{"limits", "max_payload"}, "limits: max_payload is at most 4MiB")
 	}
 	return errors.Join(all...)
 }
+
+// minBudget is the least disk budget of the journal and of the dead letters, bytes.
+const minBudget = 64 << 20
 
 // mayListen refuses addresses that others can reach unless they must identify
 // themselves.

@@ -279,7 +279,10 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 			no := false
 			value, want = "false", &no
 		case byteSize:
-			value, want = "3KiB", byteSize(3<<10)
+			value, want = "300MiB", byteSize(300<<20) // a budget
+			if k.path == "limits.max_payload" {
+				value, want = "3KiB", byteSize(3<<10)
+			}
 		case greentally.Duration:
 			value, want = "1h30m", greentally.Duration(90*time.Minute)
 		default:
@@ -408,7 +411,7 @@ mqtt:
   urls: [tls://a:8883, wss://b/mqtt]
   topics: ["a/+/up", "b/#"]
 limits: {max_payload: 65537, max_future: 1h30m}
-journal: {max_bytes: 1.5GiB, dead_letters_max_bytes: 10 MB, keep: 0s}
+journal: {max_bytes: 1.5GiB, dead_letters_max_bytes: 100 MB, keep: 0s}
 influxdb: {create_buckets: false, retention: 17520h}
 `), nil)
 	if err != nil {
@@ -418,7 +421,7 @@ influxdb: {create_buckets: false, retention: 17520h}
 	no := false
 	want.MQTT.URLs, want.MQTT.Topics = []string{"tls://a:8883", "wss://b/mqtt"}, []string{"a/+/up", "b/#"}
 	want.Limits.MaxPayload, want.Limits.MaxFuture = 65537, greentally.Duration(90*time.Minute)
-	want.Journal = journalConfig{MaxBytes: 3 << 29, DeadLetters: 10_000_000}
+	want.Journal = journalConfig{MaxBytes: 3 << 29, DeadLetters: 100_000_000}
 	want.InfluxDB.CreateBuckets, want.InfluxDB.Retention = &no, greentally.Duration(17520*time.Hour)
 	want.DataDir, want.Communities = c.DataDir, c.Communities
 	if !reflect.DeepEqual(c, want) {

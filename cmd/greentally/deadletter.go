@@ -41,7 +41,7 @@ journal again with the time at which it was first received.`,
 					return errEnough
 				}
 				shown++
-				t.AppendRow(table.Row{l.ID, l.Received.Format("2006-01-02 15:04:05Z"), l.Reason, l.Topic, shorten(l.Detail, 80)})
+				t.AppendRow(table.Row{l.ID, l.Received.Format("2006-01-02 15:04:05Z"), l.Reason, printable([]byte(shorten(l.Topic, 80))), printable([]byte(shorten(l.Detail, 80)))})
 				return nil
 			})
 			if err != nil {

@@ -37,6 +37,9 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 			if err := checkLanguage(language); err != nil {
 				return err
 			}
+			if days < 1 || days > 400 || length < 0 {
+				return errors.New("--days is 1 to 400, and --for cannot be negative")
+			}
 			start := time.Now()
 			ctx := cmd.Context()
 			if length > 0 {

@@ -122,6 +122,9 @@ profiles ask for facts about the device; the error names those that are missing.
 			if d.Address == d.ID {
 				d.Address = "" // the default
 			}
+			if d.Kind == "" && d.Stream != "" {
+				d.Kind = "sorting_bin" // the only kind that takes a stream
+			}
 			if d.Kind == "" {
 				return errors.New("the kind cannot be told from what the device says; give it with --kind")
 			}

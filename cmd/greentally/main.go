@@ -75,7 +75,7 @@ Ask for a month's rates:
 		"configuration file; without one, defaults and GREENTALLY_… variables")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // only completion: fails only for an unknown flag
 	root.AddCommand(
-		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.checkCommand(),
+		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.checkCommand(),
 		p.devicesCommand(), p.deadLetterCommand(), p.recordCommand(),
 		p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
 	)

@@ -24,6 +24,7 @@ import (
 	"greentally/records"
 	"greentally/rules"
 	"greentally/rules/indicators"
+	"greentally/rules/schemes"
 	"greentally/store/influx"
 	"greentally/store/sqlite"
 )
@@ -107,6 +108,19 @@ func openRecordTypes(c config) (*records.Types, error) {
 		return nil, fmt.Errorf("types of records:\n%w", err)
 	}
 	return types, nil
+}
+
+// openSchemes loads the certification schemes that are shipped, and the user's own.
+func openSchemes(c config, set *indicators.Set) (*schemes.Set, error) {
+	folders := []strictyaml.Folder{schemes.Shipped()}
+	if c.Schemes != "" {
+		folders = append(folders, strictyaml.Dir(c.Schemes))
+	}
+	all, err := schemes.Load(set.Units(), folders...)
+	if err != nil {
+		return nil, fmt.Errorf("schemes:\n%w", err)
+	}
+	return all, nil
 }
 
 // newWorker makes the worker that tallies, and computes rates.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/rules/schemes"
 )
 
 func (p *program) reportCommand() *cobra.Command {
@@ -33,55 +35,17 @@ It reads the store itself, so it works with and without a running greentally.`,
   greentally report --community jiayuan --month 2026-10 --format json | jq '.[].value'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			month, err := greentally.ParseMonth(monthText)
-			if err != nil {
-				return fmt.Errorf("--month: %w", err)
-			}
 			if !contains(format, "table", "csv", "json") {
 				return fmt.Errorf("--format %q is none of table, csv, json", format)
 			}
 			if err := checkLanguage(language); err != nil {
 				return err
 			}
-			c, err := loadConfig(p.configFile, p.environment)
+			e, err := p.evidence(cmd.Context(), community, monthText)
 			if err != nil {
 				return err
 			}
-			if c.InfluxDB.URL == "" {
-				if _, err := os.Stat(c.sqliteFile()); err != nil {
-					return fmt.Errorf("there is no store: %w; set data_dir, or start greentally run first", err)
-				}
-			}
-			ctx := cmd.Context()
-			registry, err := openRegistry(c)
-			if err != nil {
-				return err
-			}
-			if _, ok := registry.Current().Community(community); !ok {
-				var ids []string
-				for _, known := range registry.Current().Communities() {
-					ids = append(ids, known.ID)
-				}
-				return fmt.Errorf("there is no community %q in %s; there are %v", community, c.Communities, ids)
-			}
-			log := p.logger(c)
-			types, err := openRecordTypes(c)
-			if err != nil {
-				return err
-			}
-			set, err := openIndicators(c, registry.Current(), types)
-			if err != nil {
-				return err
-			}
-			store, err := openStore(ctx, c, log)
-			if err != nil {
-				return err
-			}
-			values, err := newWorker(store, registry, set, log).Report(ctx, community, month, time.Now())
-			if err = errors.Join(err, store.Close()); err != nil {
-				return err
-			}
-			return writeReport(p.out, values, format, language)
+			return writeReport(p.out, e.values, format, language)
 		},
 	}
 	cmd.Flags().StringVar(&community, "community", "", "the community")
@@ -92,6 +56,63 @@ It reads the store itself, so it works with and without a running greentally.`,
 		_ = cmd.MarkFlagRequired(name) // fails only for an unknown flag
 	}
 	return cmd
+}
+
+// evidence is what a month of a community is judged by.
+type evidence struct {
+	community *greentally.Community
+	month     greentally.Month
+	values    []greentally.IndicatorValue
+	records   []greentally.Record
+	schemes   *schemes.Set
+}
+
+// evidence reads the store, and computes the indicators of a month from it.
+func (p *program) evidence(ctx context.Context, community, monthText string) (e evidence, err error) {
+	if e.month, err = greentally.ParseMonth(monthText); err != nil {
+		return e, fmt.Errorf("--month: %w", err)
+	}
+	c, err := loadConfig(p.configFile, p.environment)
+	if err != nil {
+		return e, err
+	}
+	if c.InfluxDB.URL == "" {
+		if _, err := os.Stat(c.sqliteFile()); err != nil {
+			return e, fmt.Errorf("there is no store: %w; set data_dir, or start greentally run first", err)
+		}
+	}
+	registry, err := openRegistry(c)
+	if err != nil {
+		return e, err
+	}
+	var known bool
+	if e.community, known = registry.Current().Community(community); !known {
+		var ids []string
+		for _, known := range registry.Current().Communities() {
+			ids = append(ids, known.ID)
+		}
+		return e, fmt.Errorf("there is no community %q in %s; there are %v", community, c.Communities, ids)
+	}
+	types, err := openRecordTypes(c)
+	if err != nil {
+		return e, err
+	}
+	set, err := openIndicators(c, registry.Current(), types)
+	if err != nil {
+		return e, err
+	}
+	if e.schemes, err = openSchemes(c, set); err != nil {
+		return e, err
+	}
+	log := p.logger(c)
+	store, err := openStore(ctx, c, log)
+	if err != nil {
+		return e, err
+	}
+	if e.records, err = store.Records(ctx, community, greentally.Date{}, greentally.Date{}); err == nil {
+		e.values, err = newWorker(store, registry, set, log).Report(ctx, community, e.month, time.Now())
+	}
+	return e, errors.Join(err, store.Close())
 }
 
 func checkLanguage(language string) error {
@@ -191,7 +212,7 @@ func newTable(out io.Writer) table.Writer {
 	t := table.NewWriter()
 	t.SetOutputMirror(out)
 	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
+	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
 	return t
 }
 

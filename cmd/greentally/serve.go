@@ -199,7 +199,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
 	followers.Go(func() error { return reloadOn(followCtx, reload, registry.Reload, log) })
 	followers.Go(func() error { return copyRecords(followCtx, copies, recordLog, store, touches, registry, log) })
-	followers.Go(func() error { return rememberLatest(followCtx, watch, registry.Current().Communities(), store, log) })
+	followers.Go(func() error { return rememberLatest(followCtx, watch, registry, store, log) })
 
 	// Where messages come from. When the sources stop, the journal still takes what is
 	// on its way, and the followers go on until then.
@@ -243,7 +243,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		sources.Go(func() error { return subscriber.Run(sourceCtx) })
 	} else {
-		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users},
+		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload))},
 			journal.Submit, metrics, log.With("part", "broker"))
 		if err != nil {
 			return err
@@ -287,10 +287,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return added, err
 		},
 		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
-			letters := []ingest.DeadLetter{}
+			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
+			letters, size := []ingest.DeadLetter{}, 0
 			err := deadLetters.List(ctx, after, func(l ingest.DeadLetter) bool {
-				letters = append(letters, l)
-				return len(letters) < limit
+				letters, size = append(letters, l), size+len(l.Payload)
+				return len(letters) < limit && size < most
 			})
 			return letters, err
 		},
@@ -339,7 +340,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		listener, scheme = tls.NewListener(listener, httpTLS), "https://"
 	}
 	up.httpURL = scheme + listener.Addr().String()
-	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute}
 	sources.Go(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -476,19 +477,32 @@ func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, 
 }
 
 // rememberLatest tells the watch the latest readings in the store, for devices that
-// have not spoken since the start.
-func rememberLatest(ctx context.Context, watch *ingest.Watch, communities []*greentally.Community, store greentally.ReadingStore, log *slog.Logger) error {
-	for _, c := range communities {
-		for _, d := range c.Devices {
-			for r, err := range store.Readings(ctx, greentally.ReadingQuery{DeviceKey: d.Key(), Kind: d.Kind, Descending: true, Limit: 1}) {
-				if err != nil {
-					if ctx.Err() == nil {
-						log.Warn("latest readings were not read from the store; they show when the devices speak", "error", err)
+// have not spoken since the start. It tries until the store answers.
+func rememberLatest(ctx context.Context, watch *ingest.Watch, registry *devices.Live, store greentally.ReadingStore, log *slog.Logger) error {
+	all := func() error {
+		for _, c := range registry.Current().Communities() {
+			for _, d := range c.Devices {
+				for r, err := range store.Readings(ctx, greentally.ReadingQuery{DeviceKey: d.Key(), Kind: d.Kind, Descending: true, Limit: 1}) {
+					if err != nil {
+						return err
 					}
-					return nil
+					watch.Set(r)
 				}
-				watch.Set(r)
 			}
+		}
+		return nil
+	}
+	for wait, attempt := time.Second, 1; ctx.Err() == nil; wait, attempt = min(2*wait, time.Minute), attempt+1 {
+		err := all()
+		if err == nil {
+			break
+		}
+		if attempt == 1 && ctx.Err() == nil {
+			log.Warn("latest readings were not read from the store; trying until it works", "error", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
 		}
 	}
 	return nil

@@ -25,18 +25,20 @@ type Evidence struct {
 	Records []greentally.Record    // all of the community, as far back as inputs look; those that none replaces count
 }
 
-// Compute computes all indicators, sorted by name.
-func (s *Set) Compute(e Evidence) ([]greentally.IndicatorValue, error) {
+// Compute computes all indicators, sorted by name. One that cannot be computed from the
+// evidence has no value, and says why.
+func (s *Set) Compute(e Evidence) []greentally.IndicatorValue {
 	g := gather(e)
 	values := make([]greentally.IndicatorValue, 0, len(s.indicators))
 	for _, ind := range s.indicators {
 		v, err := ind.compute(g)
-		if err != nil {
-			return nil, fmt.Errorf("indicator %s of %s in %s: %w", ind.Indicator, e.Community.ID, e.Month, err)
+		if err != nil { // of this indicator alone, and no trying again helps
+			v.Value, v.Numerator, v.Denominator, v.Verdict = nil, nil, nil, greentally.InsufficientData
+			v.Reason = "it cannot be computed: " + err.Error()
 		}
 		values = append(values, v)
 	}
-	return values, nil
+	return values
 }
 
 // gathered is evidence, arranged.
@@ -237,7 +239,9 @@ func (in *compiled) sumRecords(g *gathered) (v greentally.InputValue, reason str
 		if !ok {
 			return v, "", fmt.Errorf("input %s, record %s: %v is no amount", in.name, r.ID, result)
 		}
-		total += amount
+		if total, ok = plus(total, amount); !ok {
+			return v, "", fmt.Errorf("input %s: the sum is too large", in.name)
+		}
 		v.Records = append(v.Records, r.ID)
 	}
 	if len(counted) == 0 {
@@ -250,6 +254,12 @@ func (in *compiled) sumRecords(g *gathered) (v greentally.InputValue, reason str
 	value := total.Float()
 	v.Value, v.Completeness = &value, 1
 	return v, "", nil
+}
+
+// plus adds two amounts; false if the sum is none.
+func plus(a, b greentally.Amount) (greentally.Amount, bool) {
+	sum := a + b
+	return sum, (sum > a) == (b > 0)
 }
 
 func envOfRecord(r *greentally.Record) recordEnv {
@@ -314,7 +324,9 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 			if !ok {
 				return v, "", fmt.Errorf("input %s, device-day %s %s: %v is no amount", in.name, day.DeviceKey, day.Date, contribution)
 			}
-			total += amount
+			if total, ok = plus(total, amount); !ok {
+				return v, "", fmt.Errorf("input %s: the sum is too large", in.name)
+			}
 			size += max(amount, -amount)
 			if in.restsOnEstimates(day) {
 				estimated += max(amount, -amount)

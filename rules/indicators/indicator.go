@@ -431,5 +431,14 @@ func envOfDay(d *greentally.DeviceDay, device deviceEnv, latitude *float64) map[
 	return env
 }
 
+// Units returns the units of the indicators, by name.
+func (s *Set) Units() map[string]string {
+	units := map[string]string{}
+	for _, ind := range s.indicators {
+		units[ind.Indicator] = ind.Unit
+	}
+	return units
+}
+
 // Len returns how many indicators there are.
 func (s *Set) Len() int { return len(s.indicators) }

@@ -247,7 +247,7 @@ func TestReplacedRecordsDoNotCount(t *testing.T) {
 	}
 	device := &greentally.Device{Community: "c", ID: "a", Kind: "sorting_bin", Stream: greentally.Recyclable}
 	bin := &greentally.Device{Community: "c", ID: "b", Kind: "sorting_bin", Stream: greentally.Residual}
-	values, err := set.Compute(indicators.Evidence{
+	values := set.Compute(indicators.Evidence{
 		Community: &greentally.Community{ID: "c", Devices: []*greentally.Device{device, bin}}, Month: month, Through: month.First(),
 		Days: []greentally.DeviceDay{
 			{DeviceKey: device.Key(), Date: month.First(), Hours: 24, Covered: greentally.Duration(24 * time.Hour), Masses: map[string]greentally.MassDay{"mass_kg": {Collected: 10 * greentally.Unit}}},
@@ -255,9 +255,6 @@ func TestReplacedRecordsDoNotCount(t *testing.T) {
 		},
 		Records: []greentally.Record{audit("1", "", 0.1), audit("2", "1", 0.8)},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, v := range values {
 		if v.Indicator == "recyclable_capture" {
 			if v.Numerator == nil || *v.Numerator != 8 || fmt.Sprint(v.Inputs[1].Records) != "[2]" {
@@ -286,8 +283,43 @@ func BenchmarkCompute(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if _, err := set.Compute(e); err != nil {
-			b.Fatal(err)
+		set.Compute(e)
+	}
+}
+
+// One indicator that cannot be computed says so, and leaves the others alone.
+func TestWhatCannotBeComputedIsNoVerdict(t *testing.T) {
+	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	month := greentally.Month{Year: 2026, Month: 10}
+	meter := &greentally.Device{Community: "c", ID: "m", Kind: "lighting_meter", Baseline: &greentally.Baseline{Option: "A", Lamps: 1e9, LampPowerW: 1e9}}
+	bin := &greentally.Device{Community: "c", ID: "b", Kind: "sorting_bin", Stream: greentally.Food}
+	day := func(d *greentally.Device) greentally.DeviceDay {
+		return greentally.DeviceDay{DeviceKey: d.Key(), Date: month.First(), Hours: 24, Covered: greentally.Duration(24 * time.Hour),
+			Registers: map[string]greentally.RegisterDay{"energy_kwh": {Rise: 5 * greentally.Unit}, "operating_hours": {Rise: 10 * greentally.Unit}},
+			Masses:    map[string]greentally.MassDay{"mass_kg": {Collected: 10 * greentally.Unit}}}
+	}
+	values := set.Compute(indicators.Evidence{Community: &greentally.Community{ID: "c", Devices: []*greentally.Device{meter, bin}}, Month: month, Through: month.First(),
+		Days: []greentally.DeviceDay{day(meter), day(bin)}})
+	for _, v := range values {
+		switch v.Indicator {
+		case "lighting_saving":
+			if v.Value != nil || v.Verdict != greentally.InsufficientData || !strings.Contains(v.Reason, "cannot be computed") {
+				t.Errorf("%s is %v, %s: %s", v.Indicator, v.Value, v.Verdict, v.Reason)
+			}
+		case "food_separation":
+			if v.Value != nil { // there is no bin for residual waste
+				t.Errorf("%s has a value", v.Indicator)
+			}
+		case "separate_collection":
+			if v.Reason == "" || strings.Contains(v.Reason, "cannot be computed") {
+				t.Errorf("%s: %q", v.Indicator, v.Reason)
+			}
 		}
+	}
+	if len(values) != set.Len() {
+		t.Errorf("%d of %d indicators", len(values), set.Len())
 	}
 }

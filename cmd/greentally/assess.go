@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"greentally"
+	"greentally/rules/schemes"
+)
+
+func (p *program) assessCommand() *cobra.Command {
+	var community, monthText, scheme, format, language string
+	cmd := &cobra.Command{
+		Use:   "assess",
+		Short: "Hold a community's month against certification schemes",
+		Long: `Scores a month by the items of a certification scheme: by its indicators, and by what
+people attest in records (documents, inspections, judgements). Where the evidence does
+not suffice, points are a range from what is certain to what is possible, and there is a
+level or a verdict only if both ends give the same.
+
+Without --scheme it shows one line for each scheme.`,
+		Example: `  greentally assess --community jiayuan --month 2026-10
+  greentally assess --community jiayuan --month 2026-10 --scheme jiayuan_claims
+  greentally assess --community jiayuan --month 2026-10 --scheme neimenggu --format json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !contains(format, "table", "json") {
+				return fmt.Errorf("--format %q is none of table, json", format)
+			}
+			if err := checkLanguage(language); err != nil {
+				return err
+			}
+			e, err := p.evidence(cmd.Context(), community, monthText)
+			if err != nil {
+				return err
+			}
+			all, err := e.schemes.Assess(schemes.Evidence{Community: e.community, Month: e.month, Indicators: e.values, Records: e.records})
+			if err != nil {
+				return err
+			}
+			if scheme != "" {
+				i := slices.IndexFunc(all, func(a greentally.Assessment) bool { return a.Scheme == scheme })
+				if i < 0 {
+					return fmt.Errorf("there is no scheme %q; there are %v", scheme, e.schemes.Names())
+				}
+				all = all[i : i+1]
+			}
+			switch {
+			case format == "json":
+				encoder := json.NewEncoder(p.out)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(all)
+			case scheme == "":
+				writeAssessments(p.out, all, language)
+				return nil
+			}
+			return writeAssessment(p.out, all[0], language)
+		},
+	}
+	cmd.Flags().StringVar(&community, "community", "", "the community")
+	cmd.Flags().StringVar(&monthText, "month", "", "the month, such as 2026-10")
+	cmd.Flags().StringVar(&scheme, "scheme", "", "the scheme; its items are shown")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Flags().StringVar(&language, "lang", "zh", "language of the table: zh or en")
+	for _, name := range []string{"community", "month"} {
+		_ = cmd.MarkFlagRequired(name) // fails only for an unknown flag
+	}
+	return cmd
+}
+
+func writeAssessments(out io.Writer, all []greentally.Assessment, language string) {
+	words := assessWords()[language]
+	t := newTable(out)
+	t.AppendHeader(table.Row{words["scheme"], words["title"], words["points"], words["complete"], words["verdict"], words["level"]})
+	for _, a := range all {
+		t.AppendRow(table.Row{a.Scheme, a.Title.In(language), pointsOf(a.AtLeast, a.AtMost, a.Total), words[strconv.FormatBool(a.Complete)], reportWords[language][string(a.Verdict)], a.Level})
+	}
+	t.Render()
+}
+
+func writeAssessment(out io.Writer, a greentally.Assessment, language string) error {
+	words := assessWords()[language]
+	t := newTable(out)
+	t.SetTitle("%s %s %s", a.Title.In(language), a.Community, a.Month)
+	t.AppendHeader(table.Row{words["item"], words["title"], words["points"], words["verdict"], words["reasons"]})
+	for _, item := range a.Items {
+		reasons := slices.Clone(item.Reasons)
+		if item.EstimatedShare > 0 {
+			reasons = append(reasons, fmt.Sprintf(words["estimated"], 100*item.EstimatedShare))
+		}
+		t.AppendRow(table.Row{item.Item, item.Title.In(language), pointsOf(item.AtLeast, item.AtMost, item.Points), reportWords[language][string(item.Verdict)], shorten(strings.Join(reasons, "; "), 90)})
+	}
+	for _, part := range a.Parts {
+		t.AppendRow(table.Row{part.Scheme, "", pointsOf(part.AtLeast, part.AtMost, part.Weight), "", ""})
+	}
+	t.AppendFooter(table.Row{"", words["total"], pointsOf(a.AtLeast, a.AtMost, a.Total), reportWords[language][string(a.Verdict)], a.Level})
+	t.Render()
+	if a.Reason != "" {
+		if _, err := fmt.Fprintln(out, a.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pointsOf writes points, or the range in which they are, of those that can be had.
+func pointsOf(least, most, of float64) string {
+	text := number(&least)
+	if most != least {
+		text += "–" + number(&most)
+	}
+	if of == 0 {
+		return ""
+	}
+	return text + " / " + number(&of)
+}
+
+func assessWords() map[string]map[string]string {
+	return map[string]map[string]string{
+		"zh": {"scheme": "标准", "title": "名称", "points": "得分", "complete": "条目完整", "verdict": "结论", "level": "等级", "item": "条目", "reasons": "依据与原因",
+			"total": "合计", "true": "是", "false": "否（仅公开部分）", "estimated": "%.1f %% 的质量为估算"},
+		"en": {"scheme": "scheme", "title": "title", "points": "points", "complete": "complete", "verdict": "verdict", "level": "level", "item": "item", "reasons": "reasons",
+			"total": "total", "true": "yes", "false": "no, the public part", "estimated": "%.1f %% of the mass is estimated"},
+	}
+}

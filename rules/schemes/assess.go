@@ -1,0 +1,533 @@
+package schemes
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"greentally"
+)
+
+// Judgement is the type of a record by which a person gives points: Values has points.
+// A record that attests a condition has met (1 or 0) instead, and one that attests faults
+// has how often each was found, by the fault's ID, or only met (1) if none was.
+const Judgement = "judgement"
+
+// met is the value of a record that attests a condition.
+const met = "met"
+
+// Evidence is what a community's month is held against the schemes with.
+type Evidence struct {
+	Community  *greentally.Community
+	Month      greentally.Month
+	Indicators []greentally.IndicatorValue // of the month; others are left out
+
+	// Records are those of the community; the ones count that speak of a day of the month
+	// and that none replaces.
+	Records []greentally.Record
+}
+
+// Assess assesses the community by all schemes, sorted by name.
+func (s *Set) Assess(e Evidence) ([]greentally.Assessment, error) {
+	g, err := gather(e)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]greentally.Assessment, 0, len(s.schemes))
+	for _, c := range s.schemes {
+		a, err := c.assess(g)
+		if err != nil {
+			return nil, fmt.Errorf("scheme %s for %s in %s: %w", c.Name, e.Community.ID, e.Month, err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// gathered is evidence, arranged.
+type gathered struct {
+	Evidence
+	indicators map[string]*greentally.IndicatorValue
+	records    map[string][]*greentally.Record // by item, the one that counts last
+}
+
+func gather(e Evidence) (*gathered, error) {
+	g := &gathered{Evidence: e, indicators: map[string]*greentally.IndicatorValue{}, records: map[string][]*greentally.Record{}}
+	for i := range e.Indicators {
+		v := &e.Indicators[i]
+		if v.Community != e.Community.ID || v.Month != e.Month {
+			continue
+		}
+		if g.indicators[v.Indicator] != nil {
+			return nil, fmt.Errorf("assess %s in %s: the indicator %s is there twice", e.Community.ID, e.Month, v.Indicator)
+		}
+		g.indicators[v.Indicator] = v
+	}
+	records := greentally.InForce(e.Records)
+	for i := range records {
+		r := &records[i]
+		if r.Community == e.Community.ID && !e.Month.Last().Before(r.Date) && !r.Last().Before(e.Month.First()) {
+			g.records[r.Item] = append(g.records[r.Item], r)
+		}
+	}
+	for _, list := range g.records {
+		slices.SortFunc(list, func(a, b *greentally.Record) int {
+			return cmp.Or(cmp.Compare(a.Date.String(), b.Date.String()), a.Recorded.Compare(b.Recorded), cmp.Compare(a.ID, b.ID))
+		})
+	}
+	return g, nil
+}
+
+// known are the values that a scheme's expressions can be evaluated with.
+type known struct {
+	values map[string]float64 // by what expressions call it
+	env    map[string]any
+	why    map[string]string // why what is there does not count
+}
+
+// missing says why there is no value of what an expression refers to.
+func (k *known) missing(ref string) string {
+	if why, ok := k.why[ref]; ok {
+		return ref + ": " + why
+	}
+	return ref + ": there is no value for the month"
+}
+
+// known returns what counts for the scheme.
+func (c *scheme) known(g *gathered) *known {
+	k := &known{values: map[string]float64{}, env: map[string]any{}, why: map[string]string{}}
+	for name, v := range g.indicators {
+		switch {
+		case v.Value == nil || math.IsNaN(*v.Value) || math.IsInf(*v.Value, 0):
+			k.why[name] = cmp.Or(v.Reason, "it could not be computed")
+		case v.Completeness < c.Completeness:
+			k.why[name] = fmt.Sprintf("completeness %.3f is below the %.3f of this scheme", v.Completeness, c.Completeness)
+		case v.Verdict == greentally.InsufficientData:
+			k.why[name] = cmp.Or(v.Reason, "the data do not suffice")
+		case v.EstimatedShare > 0 && c.EstimatedMass == forbidden:
+			k.why[name] = fmt.Sprintf("%.1f %% of its mass was estimated from filling levels, and this scheme wants it weighed", v.EstimatedShare*100)
+		default:
+			k.values[name] = *v.Value
+			k.env[name] = *v.Value
+		}
+	}
+	facts := communityEnv{float64(g.Community.Households), float64(g.Community.Population)}
+	k.env["community"] = facts
+	for ref, value := range map[string]float64{households: facts.Households, population: facts.Population} {
+		if value > 0 {
+			k.values[ref] = value
+		} else {
+			k.why[ref] = "the community's file does not say"
+		}
+	}
+	return k
+}
+
+// assess assesses by one scheme.
+func (c *scheme) assess(g *gathered) (greentally.Assessment, error) {
+	a := greentally.Assessment{
+		Community: g.Community.ID, Month: g.Month, Scheme: c.Name, Title: c.Title, Complete: c.Complete, Items: []greentally.ItemResult{},
+	}
+	if !c.Effective.has(g.Month) {
+		a.Verdict = greentally.NoTarget
+		a.Reason = fmt.Sprintf("the scheme is in effect %s, so not in %s", c.Effective, g.Month)
+		return a, nil
+	}
+	a.Total = c.Total
+	k := c.known(g)
+	var unknown []string
+	for i := range c.items {
+		item := &c.items[i]
+		r, err := item.score(c.Name+"/"+item.ID, g, k)
+		if err != nil {
+			return a, fmt.Errorf("item %s: %w", item.ID, err)
+		}
+		switch {
+		case r.Verdict == greentally.InsufficientData:
+			unknown = append(unknown, item.ID)
+			if item.Rule == Veto || item.Rule == Basic {
+				a.Open = append(a.Open, item.ID)
+			}
+		case r.Verdict == greentally.Fail && (item.Rule == Veto || item.Rule == Basic):
+			a.Barred = append(a.Barred, item.ID)
+		}
+		a.AtLeast += r.AtLeast
+		a.AtMost += r.AtMost
+		a.Items = append(a.Items, r)
+	}
+	for i, part := range c.parts {
+		p, err := part.assess(g)
+		if err != nil {
+			return a, fmt.Errorf("part %s: %w", part.Name, err)
+		}
+		r := greentally.PartResult{Scheme: part.Name, Weight: c.Parts[i].Weight, AtMost: c.Parts[i].Weight}
+		if p.Total > 0 {
+			r.AtLeast, r.AtMost = tidy(r.Weight*p.AtLeast/p.Total), tidy(r.Weight*p.AtMost/p.Total)
+		}
+		if r.AtLeast < r.AtMost {
+			unknown = append(unknown, part.Name)
+		}
+		a.AtLeast += r.AtLeast
+		a.AtMost += r.AtMost
+		a.Parts = append(a.Parts, r)
+		a.Complete = a.Complete && p.Complete
+		for _, id := range p.Barred {
+			a.Barred = append(a.Barred, part.Name+"/"+id)
+		}
+		for _, id := range p.Open {
+			a.Open = append(a.Open, part.Name+"/"+id)
+		}
+	}
+	absent := c.absent()
+	a.AtLeast, a.AtMost = tidy(a.AtLeast), tidy(a.AtMost+absent)
+	if err := c.conclude(&a, k, unknown); err != nil {
+		return a, err
+	}
+	return a, nil
+}
+
+// absent returns the points of the items that the file does not have.
+func (c *scheme) absent() float64 {
+	points := c.Total
+	for i := range c.Items {
+		points -= c.Items[i].Points
+	}
+	for _, p := range c.Parts {
+		points -= p.Weight
+	}
+	return tidy(points)
+}
+
+// conclude sets level, verdict and reason.
+func (c *scheme) conclude(a *greentally.Assessment, k *known, unknown []string) error {
+	var doubts []string
+	if len(unknown) > 0 {
+		doubts = append(doubts, "the evidence does not suffice for "+strings.Join(unknown, ", "))
+	}
+	if !a.Complete {
+		doubts = append(doubts, "not all items of the document are in the scheme's file")
+	}
+	doubt := strings.Join(doubts, "; ")
+	if len(a.Barred) > 0 {
+		a.Verdict = greentally.Fail
+		a.Reason = "not met: " + strings.Join(a.Barred, ", ")
+		return nil
+	}
+	certain := len(a.Open) == 0 && a.Complete // no condition can still bar
+	if len(c.Levels) == 0 {
+		switch {
+		case !certain || a.AtLeast < a.AtMost:
+			a.Verdict, a.Reason = greentally.InsufficientData, doubt
+		case a.Total > 0:
+			a.Verdict, a.Reason = greentally.NoTarget, "the scheme has points and no levels"
+		default:
+			a.Verdict = greentally.Pass
+		}
+		return nil
+	}
+	worst := -1
+	if certain {
+		at, missing, err := c.level(a.AtLeast, false, k)
+		if err != nil {
+			return err
+		}
+		worst, doubts = at, append(doubts, missing...)
+	}
+	best, missing, err := c.level(a.AtMost, true, k)
+	if err != nil {
+		return err
+	}
+	if doubt = strings.Join(slices.Compact(append(doubts, missing...)), "; "); doubt == "" {
+		doubt = "the points are not known exactly"
+	}
+	passes := func(at int) bool { return at >= 0 && c.Levels[at].Pass }
+	anyPass := slices.ContainsFunc(c.Levels, func(l Level) bool { return l.Pass })
+	if worst == best && best >= 0 {
+		a.Level = c.Levels[best].ID
+	}
+	switch {
+	case worst != best && (!anyPass || passes(worst) != passes(best)):
+		a.Verdict, a.Reason = greentally.InsufficientData, doubt
+	case !anyPass:
+		a.Verdict, a.Reason = greentally.NoTarget, "none of the scheme's levels counts as pass"
+	case passes(best):
+		a.Verdict = greentally.Pass
+	default:
+		a.Verdict = greentally.Fail
+	}
+	if worst != best && a.Reason == "" {
+		a.Reason = "the level is not known: " + doubt
+	}
+	return nil
+}
+
+// level returns the position of the level that the points reach, −1 if none. What is
+// missing for a level's condition is taken to be as it is hoped.
+func (c *scheme) level(points float64, hope bool, k *known) (at int, missing []string, err error) {
+	for i := range c.Levels {
+		if !c.Levels[i].reached(points) {
+			continue
+		}
+		holds := true
+		if e := c.levels[i]; e != nil {
+			value, why, err := e.run(k)
+			if err != nil {
+				return 0, nil, fmt.Errorf("level %s: %w", c.Levels[i].ID, err)
+			}
+			if value == nil {
+				holds = hope
+				missing = append(missing, why...)
+			} else {
+				holds = value.(bool)
+			}
+		}
+		if holds {
+			return i, missing, nil
+		}
+	}
+	return -1, missing, nil
+}
+
+// score scores the item, which records call so.
+func (i *compiled) score(name string, g *gathered, k *known) (greentally.ItemResult, error) {
+	r := greentally.ItemResult{Item: i.ID, Title: i.Title, Rule: i.Rule, AtMost: i.Points, Points: i.Points, Indicators: i.Indicators}
+	for _, indicator := range i.Indicators {
+		if v := g.indicators[indicator]; v != nil {
+			r.EstimatedShare = max(r.EstimatedShare, v.EstimatedShare)
+		}
+	}
+	s := &scoring{item: i, name: name, g: g, known: k, result: &r}
+	var err error
+	switch i.Rule {
+	case AllOrNothing, Veto, Basic:
+		err = s.conditions()
+	case Deduction:
+		err = s.deduct()
+	case Tiers:
+		err = s.tier()
+	case Judged:
+		s.judged()
+	}
+	r.AtLeast, r.AtMost = tidy(r.AtLeast), tidy(r.AtMost)
+	return r, err
+}
+
+// scoring is one item being scored. Its result begins with nothing known.
+type scoring struct {
+	item   *compiled
+	name   string // by which records call the item
+	g      *gathered
+	known  *known
+	result *greentally.ItemResult
+}
+
+func (s *scoring) say(format string, args ...any) {
+	s.result.Reasons = append(s.result.Reasons, fmt.Sprintf(format, args...))
+}
+
+// settle sets the points that are certain and the points that are possible.
+func (s *scoring) settle(atLeast, atMost float64) {
+	s.result.AtLeast, s.result.AtMost = atLeast, atMost
+	switch points := s.item.Points; {
+	case atLeast < atMost:
+		s.result.Verdict = greentally.InsufficientData
+	case atLeast >= points:
+		s.result.Verdict = greentally.Pass
+	default:
+		s.result.Verdict = greentally.Fail
+	}
+}
+
+// record returns the record that attests the item: the latest of the types that can. nil
+// with a reason if there is none, or if it says what the item does not know.
+func (s *scoring) record(check func(name string, value float64) string) *greentally.Record {
+	list := slices.Clone(s.g.records[s.name])
+	list = slices.DeleteFunc(list, func(r *greentally.Record) bool { return !slices.Contains(s.item.Evidence, r.Type) })
+	if len(list) == 0 {
+		s.say("there is no record of type %s for %s in %s", strings.Join(s.item.Evidence, " or "), s.name, s.g.Month)
+		return nil
+	}
+	r := list[len(list)-1]
+	s.result.Records = []string{r.ID}
+	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
+		if wrong := check(name, r.Values[name]); wrong != "" {
+			s.say("record %s says %s = %v, but %s; replace it", r.ID, name, r.Values[name], wrong)
+			return nil
+		}
+	}
+	return r
+}
+
+// conditions scores an item that is met or not: each of its condition and its record
+// must say so.
+func (s *scoring) conditions() error {
+	holds, open := true, false
+	if s.item.when != nil {
+		value, missing, err := s.item.when.run(s.known)
+		switch {
+		case err != nil:
+			return err
+		case value == nil:
+			open = true
+			s.result.Reasons = append(s.result.Reasons, missing...)
+		case !value.(bool):
+			holds = false
+			s.say("not met: %s", s.item.when.shown(s.known))
+		}
+	}
+	if len(s.item.Evidence) > 0 {
+		r := s.record(func(name string, value float64) string {
+			if name != met || value != 0 && value != 1 {
+				return "it can only say met: 1 or met: 0"
+			}
+			return ""
+		})
+		switch {
+		case r == nil:
+			open = true
+		case len(r.Values) == 0:
+			open = true
+			s.say("record %s does not say whether it is met; replace it", r.ID)
+		case r.Values[met] == 0:
+			holds = false
+			s.say("not met by record %s", r.ID)
+		}
+	}
+	switch {
+	case !holds:
+		s.result.AtLeast, s.result.AtMost, s.result.Verdict = 0, 0, greentally.Fail
+	case open:
+		s.result.AtLeast, s.result.AtMost, s.result.Verdict = 0, s.item.Points, greentally.InsufficientData
+	default:
+		s.result.AtLeast, s.result.AtMost, s.result.Verdict = s.item.Points, s.item.Points, greentally.Pass
+	}
+	return nil
+}
+
+// deduct takes off the points of the faults that are there. A fault is there if its
+// condition or the record says so. It is not there if its condition says so, or if the
+// record does: a fault without a condition that the record does not name was not found.
+func (s *scoring) deduct() error {
+	var record *greentally.Record
+	if len(s.item.Evidence) > 0 {
+		record = s.record(s.countable)
+	}
+	if record != nil && has(record.Values, met) {
+		if record.Values[met] != 1 || len(record.Values) > 1 {
+			s.say("record %s must say which faults were found, or only met: 1 if there were none; replace it", record.ID)
+			record = nil
+		}
+	}
+	var certain, possible float64
+	for i, when := range s.item.faults {
+		f := &s.item.Faults[i]
+		is, known := 0.0, false
+		if when != nil {
+			value, missing, err := when.run(s.known)
+			switch {
+			case err != nil:
+				return err
+			case value == nil && (record == nil || !has(record.Values, f.ID)):
+				s.result.Reasons = append(s.result.Reasons, missing...)
+			case value == nil:
+			case value.(bool):
+				is, known = 1, true
+				s.say("%s: −%v, because %s", f.ID, f.Points, when.shown(s.known))
+			default:
+				known = true
+			}
+		}
+		if record != nil && (when == nil || has(record.Values, f.ID)) {
+			if n := record.Values[f.ID]; n > is {
+				is = n
+				s.say("%s: −%v by record %s", f.ID, f.cost(n), record.ID)
+			}
+			known = true
+		}
+		certain += f.cost(is)
+		if known {
+			possible += f.cost(is)
+		} else {
+			possible += f.worst(s.item.Points)
+		}
+	}
+	s.settle(max(0, tidy(s.item.Points-possible)), max(0, tidy(s.item.Points-certain)))
+	return nil
+}
+
+// countable says what is wrong with a count of faults.
+func (s *scoring) countable(name string, value float64) string {
+	i := slices.IndexFunc(s.item.Faults, func(f Fault) bool { return f.ID == name })
+	switch {
+	case name == met: // it stands for all of them
+		return ""
+	case i < 0:
+		return "the item has no such fault"
+	case s.item.Faults[i].Each && !(value >= 0 && !math.IsInf(value, 0)):
+		return "it is a count"
+	case !s.item.Faults[i].Each && value != 0 && value != 1:
+		return "it can only be 1 or 0"
+	}
+	return ""
+}
+
+// cost returns what the fault costs if it was found n times.
+func (f *Fault) cost(n float64) float64 {
+	cost := f.Points * n
+	if f.Most > 0 {
+		cost = min(cost, f.Most)
+	}
+	return cost
+}
+
+func has(values greentally.Values, name string) bool {
+	_, ok := values[name]
+	return ok
+}
+
+// tier gives the points of the first tier that the number reaches, and none below.
+func (s *scoring) tier() error {
+	value, missing, err := s.item.of.run(s.known)
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		s.result.Reasons = append(s.result.Reasons, missing...)
+		s.settle(0, s.item.Points)
+		return nil
+	}
+	number := value.(float64)
+	for _, t := range s.item.Tiers {
+		if bound, sign := t.bound(); number*sign >= bound*sign {
+			s.settle(t.Points, t.Points)
+			s.say("%s: %v points", s.item.of.shown(s.known), t.Points)
+			return nil
+		}
+	}
+	s.settle(0, 0)
+	s.say("%s: below all tiers", s.item.of.shown(s.known))
+	return nil
+}
+
+// judged takes the points that a person gave.
+func (s *scoring) judged() {
+	r := s.record(func(name string, value float64) string {
+		if name != "points" || !(value >= 0 && value <= s.item.Points) {
+			return fmt.Sprintf("it can only say points from 0 to %v", s.item.Points)
+		}
+		return ""
+	})
+	switch {
+	case r == nil:
+		s.settle(0, s.item.Points)
+	case !has(r.Values, "points"):
+		s.say("record %s gives no points; replace it", r.ID)
+		s.settle(0, s.item.Points)
+	default:
+		s.settle(r.Values["points"], r.Values["points"])
+		s.say("%v points by record %s", r.Values["points"], r.ID)
+	}
+}
