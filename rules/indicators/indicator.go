@@ -37,12 +37,13 @@ type file struct {
 type input struct {
 	Kind  string   `yaml:"kind"`
 	Where string   `yaml:"where"` // which devices; expression over device, true if left out
-	Needs []string `yaml:"needs"` // quantities that a day must have, beside those in value
+	Needs []string `yaml:"needs"` // quantities that a day must have, or values that a record must have, beside those in value
 	Value string   `yaml:"value"` // what a device-day contributes; expression over its quantities, device and day
 	Times *factor  `yaml:"times"`
 
 	// Of records instead: their type; where is an expression over record, and value one
-	// over the record's values and record. A record without one of these does not count.
+	// over the record's values and record. A record without one of these, or of those
+	// needed, does not count.
 	Record string `yaml:"record"`
 	Months int    `yaml:"months"` // how many months up to this one are looked at; default 1
 	Latest bool   `yaml:"latest"` // only the latest record counts
@@ -234,8 +235,8 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 	case !ok:
 		add(at("record"), "there is no type of record %q", in.Record)
 		return
-	case in.Kind != "" || len(in.Needs) > 0 || in.Times != nil:
-		add(at("record"), "an input is of a kind or of records; kind, needs and times do not go with record")
+	case in.Kind != "" || in.Times != nil:
+		add(at("record"), "an input is of a kind or of records; kind and times do not go with record")
 	case in.Months < 0 || in.Months > 60:
 		add(at("months"), "months is 1 to 60")
 	}
@@ -257,6 +258,12 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 		if found[v.Name] {
 			in.needs = append(in.needs, v.Name)
 		}
+	}
+	for _, name := range in.Needs {
+		if !hasValue(t, name) {
+			add(at("needs"), "a %s has no value %q", t.Name, name)
+		}
+		in.needs = append(in.needs, name)
 	}
 }
 

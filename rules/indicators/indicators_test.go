@@ -115,6 +115,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"records of a type that is not there", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: surwey, value: asked}", []string{`good.yaml:6: there is no type of record "surwey"`}},
 		{"a value that its records do not have", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: kg}", []string{"good.yaml:6: value: unknown name kg"}},
 		{"both devices and records", "{kind: sorting_bin, where: device", "{record: survey, kind: sorting_bin, where: device", []string{"good.yaml:6: an input is of a kind or of records"}},
+		{"a needed value that its records do not have", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, needs: [kg]}", []string{`good.yaml:6: a survey has no value "kg"`}},
 		{"too many months", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, months: 61}", []string{"good.yaml:6: months is 1 to 60"}},
 		{"months of devices", "value: mass_kg.collected}", "value: mass_kg.collected, months: 2}", []string{"good.yaml:6: months and latest are of records"}},
 		{"a factor of a type that is not there", "value: mass_kg.collected}", "value: mass_kg.collected, times: {record: audit, value: a, weight: b}}", []string{`good.yaml:6: there is no type of record "audit"`}},
