@@ -227,6 +227,7 @@ func (q quieter) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level < slog.LevelError {
 		r.Level -= 4
 	}
+	r.Message = cmp.Or(r.Message, "MQTT connection ended")
 	return q.Handler.Handle(ctx, r)
 }
 
