@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -93,7 +95,14 @@ func StartBroker(ctx context.Context, config BrokerConfig, submit func(context.C
 
 // Close disconnects all clients and stops the broker.
 func (b *Broker) Close() error {
-	b.cancel()
+	b.cancel() // nobody may connect from now on
+	// The server can lock itself up if a client leaves while it closes; let them leave first.
+	for _, client := range b.server.Clients.GetAll() {
+		client.Stop(packets.ErrServerShuttingDown)
+	}
+	for patience := time.Now().Add(2 * time.Second); atomic.LoadInt64(&b.server.Info.ClientsConnected) > 0 && time.Now().Before(patience); {
+		time.Sleep(time.Millisecond)
+	}
 	return b.server.Close()
 }
 
@@ -121,6 +130,9 @@ func (h *hook) Provides(b byte) bool {
 // for a topic that it may not publish to may not: the broker publishes a will without
 // asking again.
 func (h *hook) OnConnectAuthenticate(client *mqtt.Client, pk packets.Packet) bool {
+	if h.ctx.Err() != nil {
+		return false // stopping
+	}
 	if h.users == nil {
 		return true
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	neturl "net/url"
 	"sync"
 	"testing"
 	"time"
@@ -109,16 +111,25 @@ func TestBrokerAcknowledgesOnlyWhatTheJournalTook(t *testing.T) {
 	}
 }
 
+// withWill gives a client a last will, and its connection to the test, to break it.
+func withWill(topic string, conn *net.Conn) func(*paho.ClientOptions) {
+	return func(o *paho.ClientOptions) {
+		o.SetWill(topic, "offline", 1, true).SetCustomOpenConnectionFn(func(u *neturl.URL, _ paho.ClientOptions) (c net.Conn, err error) {
+			c, err = net.Dial("tcp", u.Host)
+			*conn = c
+			return c, err
+		})
+	}
+}
+
 func TestBrokerKeepsTheLastWill(t *testing.T) {
 	var box inbox
 	url := startBroker(t, &box)
-	// An orderly disconnect sends no will; taking over the client's name breaks the
-	// first connection, which does.
-	will := func(o *paho.ClientOptions) { o.SetWill("s", "offline", 1, true) }
-	if _, err := connect(t, url, "", "", will); err != nil {
+	var conn net.Conn
+	if _, err := connect(t, url, "", "", withWill("s", &conn)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := connect(t, url, "", ""); err != nil {
+	if err := conn.Close(); err != nil { // an orderly disconnect would send no will
 		t.Fatal(err)
 	}
 	waitFor(t, "the last will", func() bool {
@@ -204,14 +215,15 @@ func TestUserValidate(t *testing.T) {
 func TestBrokerRetainsNothing(t *testing.T) {
 	var box inbox
 	url := startBroker(t, &box)
-	client, err := connect(t, url, "", "", func(o *paho.ClientOptions) { o.SetWill("will", "offline", 1, true) })
+	var conn net.Conn
+	client, err := connect(t, url, "", "", withWill("will", &conn))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if token := client.Publish("kept", 1, true, "x"); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}
-	if _, err := connect(t, url, "", ""); err != nil { // takes over the name, which sends the will
+	if err := conn.Close(); err != nil { // a broken connection sends the will
 		t.Fatal(err)
 	}
 	waitFor(t, "both messages to be kept", func() bool { return len(box.all()) == 2 })

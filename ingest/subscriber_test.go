@@ -104,6 +104,8 @@ func TestSubscriberOutlivesTheBroker(t *testing.T) {
 	var box inbox
 	s, stop := subscribe(t, broker.URL(), box.submit)
 	publish(t, broker.URL(), 0, 10)
+	// A broker that is killed forgets what it has not delivered.
+	waitFor(t, "10 messages", func() bool { return len(payloads(&box)) == 10 })
 	broker.Stop()
 	waitFor(t, "the loss of the connection", func() bool { return !s.Connected() })
 	broker.Start()
