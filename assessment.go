@@ -11,7 +11,12 @@ type Assessment struct {
 	Month     Month  `json:"month"`
 	Scheme    string `json:"scheme"`
 	Title     Text   `json:"title"`
-	Complete  bool   `json:"complete"` // whether the scheme's file has all items of its document
+	Source    string `json:"source"`             // where the scheme was read
+	Note      Text   `json:"note,omitzero"`      // what a reader must know of the scheme
+	Effective Period `json:"effective,omitzero"` // when the scheme is in effect
+
+	Complete bool `json:"complete"` // whether the scheme's file has all items of its document
+	Verified bool `json:"verified"` // whether all that is in the file was read there
 
 	Items []ItemResult `json:"items"`
 	Parts []PartResult `json:"parts,omitempty"` // of a composite of other schemes
@@ -25,16 +30,19 @@ type Assessment struct {
 	Barred []string `json:"barred,omitempty"`
 	Open   []string `json:"open,omitempty"`
 
-	Verdict Verdict `json:"verdict"`
-	Level   string  `json:"level,omitempty"` // ID of the level reached; empty if none is, or it is not known
-	Reason  string  `json:"reason,omitempty"`
+	Verdict    Verdict `json:"verdict"`
+	Level      string  `json:"level,omitempty"` // ID of the level reached; empty if none is, or it is not known
+	LevelTitle Text    `json:"level_title,omitzero"`
+	Reason     string  `json:"reason,omitempty"`
 }
 
 // ItemResult is one item of an assessment.
 type ItemResult struct {
-	Item  string `json:"item"`
-	Title Text   `json:"title"`
-	Rule  string `json:"rule"` // all_or_nothing, deduction, tiers, judged, veto, basic
+	Item     string `json:"item"`
+	Title    Text   `json:"title"`
+	Group    Text   `json:"group,omitzero"` // that it stands in
+	Rule     string `json:"rule"`           // all_or_nothing, deduction, tiers, judged, veto, basic
+	Verified bool   `json:"verified"`       // whether it was read in the scheme's document
 
 	AtLeast float64 `json:"at_least"`
 	AtMost  float64 `json:"at_most"` // equal to AtLeast where the evidence suffices
@@ -56,4 +64,27 @@ type PartResult struct {
 	Weight  float64 `json:"weight"` // its share of the composite's points
 	AtLeast float64 `json:"at_least"`
 	AtMost  float64 `json:"at_most"`
+}
+
+// Period is a time of whole days; either end may be open.
+type Period struct {
+	From  *Date `yaml:"from,omitempty" json:"from,omitempty"`
+	Until *Date `yaml:"until,omitempty" json:"until,omitempty"` // the last day
+}
+
+// Has reports whether the period has a day of the month.
+func (p Period) Has(m Month) bool {
+	return (p.From == nil || !m.Last().Before(*p.From)) && (p.Until == nil || !p.Until.Before(m.First()))
+}
+
+func (p Period) String() string {
+	switch {
+	case p.From != nil && p.Until != nil:
+		return "from " + p.From.String() + " until " + p.Until.String()
+	case p.From != nil:
+		return "from " + p.From.String() + " on"
+	case p.Until != nil:
+		return "until " + p.Until.String()
+	}
+	return "always"
 }

@@ -1,6 +1,10 @@
 package greentally
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Nature says how a day of a quantity is tallied.
 type Nature string
@@ -111,6 +115,10 @@ type Device struct {
 	// Facts are the numbers about the device that its profile asks for, by name.
 	Facts map[string]float64 `yaml:"facts,omitempty" json:"facts,omitempty"`
 
+	// MeterClass is the accuracy class of the device's meter: its limits of error in
+	// percent, such as 1 or 2 for a meter of IEC 62053-21 (GB/T 17215.321); 0 if unknown.
+	MeterClass float64 `yaml:"meter_class,omitempty" json:"meter_class,omitempty"`
+
 	// Lamps is how many lamps the meter's circuit feeds now.
 	Lamps    int       `yaml:"lamps,omitempty" json:"lamps,omitempty"`
 	Baseline *Baseline `yaml:"baseline,omitempty" json:"baseline,omitempty"`
@@ -145,6 +153,11 @@ type Baseline struct {
 	// whose length option B is then adjusted; From says when its period began.
 	Follows string `yaml:"follows,omitempty" json:"follows,omitempty" jsonschema:"enum=always,enum=night,default=always"`
 	From    *Date  `yaml:"from,omitempty" json:"from,omitempty"`
+
+	// ErrorRatio is by which part of it the baseline can be wrong, beside the meter's own
+	// error: option A, how well the power of the lamps is known; B, how well the period
+	// stands for others. 0 if nobody stated it.
+	ErrorRatio float64 `yaml:"error_ratio,omitempty" json:"error_ratio,omitempty"`
 }
 
 // Site is a place in a community.
@@ -153,6 +166,34 @@ type Site struct {
 	Name Text   `yaml:"name,omitempty" json:"name,omitzero"`
 	Type string `yaml:"type" json:"type" jsonschema:"enum=estate,enum=gate,enum=stairwell,enum=lift_car,enum=kitchen,enum=other"`
 	In   string `yaml:"in,omitempty" json:"in,omitempty"` // the site that this one lies in
+
+	// Open are the hours in which residents may drop their waste here, such as
+	// 06:30-08:30; none mean always. A site without any has those of the site it lies in.
+	Open []OpenHours `yaml:"open,omitempty" json:"open,omitempty"`
+}
+
+// OpenHours are hours of every day, in local time. The text form is 06:30-08:30.
+type OpenHours struct{ From, To time.Duration } // since midnight; From is before To
+
+func (o OpenHours) String() string { return clock(o.From) + "-" + clock(o.To) }
+
+func clock(d time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// MarshalText writes the form 06:30-08:30.
+func (o OpenHours) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads the form 06:30-08:30. The end may be 24:00.
+func (o *OpenHours) UnmarshalText(b []byte) error {
+	var h1, m1, h2, m2 int
+	n, err := fmt.Sscanf(string(b), "%2d:%2d-%2d:%2d", &h1, &m1, &h2, &m2)
+	read := OpenHours{time.Duration(h1)*time.Hour + time.Duration(m1)*time.Minute, time.Duration(h2)*time.Hour + time.Duration(m2)*time.Minute}
+	if err != nil || n != 4 || read.String() != string(b) || read.From < 0 || read.From >= read.To || read.To > 24*time.Hour {
+		return fmt.Errorf("%q are no hours of a day such as 06:30-08:30", b)
+	}
+	*o = read
+	return nil
 }
 
 // Collection is when bins are meant to be emptied.
@@ -174,7 +215,26 @@ type Community struct {
 	// Latitude tells how long nights are, in degrees, north positive; null if unknown.
 	Latitude *float64 `yaml:"latitude,omitempty" json:"latitude,omitempty" jsonschema:"minimum=-66,maximum=66"`
 
+	// Grid is the regional grid that supplies the community, for factors of carbon; empty
+	// takes the national average.
+	Grid string `yaml:"grid,omitempty" json:"grid,omitempty" jsonschema:"enum=north,enum=northeast,enum=east,enum=central,enum=northwest,enum=south,enum=southwest"`
+
 	Collections []Collection `yaml:"collections,omitempty" json:"collections,omitempty"`
 	Sites       []Site       `yaml:"sites" json:"sites"`
 	Devices     []*Device    `yaml:"devices" json:"devices"`
+}
+
+// OpenAt returns the hours in which the site is open, none if always.
+func (c *Community) OpenAt(site string) []OpenHours {
+	for range c.Sites { // a site cannot lie deeper than there are sites
+		i := slices.IndexFunc(c.Sites, func(s Site) bool { return s.ID == site })
+		if i < 0 {
+			return nil
+		}
+		if len(c.Sites[i].Open) > 0 {
+			return c.Sites[i].Open
+		}
+		site = c.Sites[i].In
+	}
+	return nil
 }

@@ -117,6 +117,10 @@ type RegisterDay struct {
 	Rise   Amount   `json:"rise"`
 	ByHour []Amount `json:"by_hour"` // one for each hour of the day; they sum to Rise
 
+	// Outside is the part of Rise outside the hours in which the device's site is open;
+	// null where it always is.
+	Outside *Amount `json:"outside,omitempty"`
+
 	// Estimated is the part of Rise that rests on a reset: what the register
 	// counted between the last reading and the reset is not known.
 	Estimated Amount `json:"estimated"`

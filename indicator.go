@@ -34,6 +34,12 @@ type IndicatorValue struct {
 
 	Completeness float64 `json:"completeness"` // 0–1, the least of its inputs'
 
+	// Uncertainty is the expanded uncertainty of Value (coverage factor 2, some 95 %), in
+	// its unit; nil where the indicator does not state one. What it rests on beside the
+	// devices' own facts stands in Assumptions.
+	Uncertainty *float64 `json:"uncertainty,omitempty"`
+	Assumptions []Text   `json:"assumptions,omitempty"`
+
 	// EstimatedShare is which part of the mass in it was estimated from filling levels
 	// rather than weighed, 0–1, the greatest of its inputs'.
 	EstimatedShare float64 `json:"estimated_share,omitempty"`
@@ -42,6 +48,13 @@ type IndicatorValue struct {
 	Target  *Target `json:"target,omitempty"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"` // why the data do not suffice
+
+	// DisplayOnly says that it may be shown and must not be claimed, as a factor in it may
+	// not; it has no target.
+	DisplayOnly bool `json:"display_only,omitempty"`
+
+	Source   string `json:"source"`   // of the formula
+	Verified bool   `json:"verified"` // whether formula and target were read there
 
 	Inputs []InputValue `json:"inputs"`
 }
@@ -56,4 +69,7 @@ type InputValue struct {
 
 	Devices []string `json:"devices,omitempty"` // whose device-days were read
 	Records []string `json:"records,omitempty"` // IDs of the records read
+
+	Indicator string       `json:"indicator,omitempty"` // that it is taken from
+	Factor    *FactorValue `json:"factor,omitempty"`    // that it is
 }

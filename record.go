@@ -109,3 +109,15 @@ const LampsChanged = "lamps_changed"
 // CompositionAudit is the type of a record that says which part of a stream's mass
 // is recyclable: Values has recyclable_ratio (0–1) and sample_kg.
 const CompositionAudit = "composition_audit"
+
+// Judgement is the type of a record by which a person gives points to an item of a scheme:
+// Item, and the value [Points].
+const Judgement = "judgement"
+
+// Met is the value of a record that attests a condition of a scheme's item: 1 if it is
+// met, 0 if not. Of an item with faults, 1 alone says that none was found; otherwise
+// Values has how often each fault was found, by its ID.
+const Met = "met"
+
+// Points is the value of a judgement: the points that it gives, at most those of the item.
+const Points = "points"

@@ -84,6 +84,9 @@ func (r *Registry) checkCommunity(c *greentally.Community, complete bool, add re
 	if l := c.Latitude; l != nil && !(math.Abs(*l) <= 66) {
 		add([]any{"latitude"}, "latitude: want degrees from -66 to 66, where every day has a night, not %v", *l)
 	}
+	if grids := []string{"", "north", "northeast", "east", "central", "northwest", "south", "southwest"}; !slices.Contains(grids, c.Grid) {
+		add([]any{"grid"}, "grid: %q is none of %s", c.Grid, strings.Join(grids[1:], ", "))
+	}
 	for i, collection := range c.Collections {
 		checkCollection(collection, []any{"collections", i}, add)
 	}
@@ -216,6 +219,9 @@ func (r *Registry) checkDevice(d *greentally.Device, sites map[string]bool, comp
 	}
 	positive(d.MaxLoadKg, "max_load_kg", path, add)
 	positive(d.ScaleResolutionKg, "scale_resolution_kg", path, add)
+	if !(d.MeterClass >= 0 && d.MeterClass <= 10) {
+		wrong("meter_class", "meter_class: want the limits of error in percent, such as 1 or 2, not %v", d.MeterClass)
+	}
 	if d.Lamps < 0 {
 		wrong("lamps", "lamps: cannot be negative")
 	}
@@ -309,6 +315,9 @@ func checkBaseline(b *greentally.Baseline, wrong func(format string, args ...any
 		}
 	default:
 		wrong("follows: want always or night, not %q", b.Follows)
+	}
+	if !(b.ErrorRatio >= 0 && b.ErrorRatio <= 1) {
+		wrong("error_ratio: want the part by which it can be wrong, 0 to 1, not %v", b.ErrorRatio)
 	}
 	m := b.EnergyKWh != 0 || b.Days != 0
 	const most = 1e9 // more is a slip of the pen

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/retry"
 )
 
 // Decode says what a message means. It may return readings and an error both: the
@@ -61,7 +62,7 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 				letter := deadLetter(message, origin, err)
 				b.letters = append(b.letters, letter)
 				if letter.Reason == greentally.UnknownDevice && w.Unknown != nil {
-					if err := w.retry(ctx, "note an unknown device", func() error { return w.Unknown(ctx, message) }); err != nil {
+					if err := retry.Do(ctx, w.Log, "note an unknown device", func() error { return w.Unknown(ctx, message) }); err != nil {
 						return err
 					}
 				}
@@ -95,7 +96,7 @@ type source struct {
 func (w *Writer) flush(ctx context.Context, b *batch) error {
 	if len(b.readings) > 0 {
 		var refused *greentally.RefusedError
-		err := w.retry(ctx, "write readings to the store", func() error {
+		err := retry.Do(ctx, w.Log, "write readings to the store", func() error {
 			start := time.Now()
 			err := w.Store.WriteReadings(ctx, b.readings)
 			if err == nil || errors.As(err, &refused) {
@@ -119,14 +120,14 @@ func (w *Writer) flush(ctx context.Context, b *batch) error {
 			stored -= len(lost)
 		}
 		w.Metrics.stored.Add(float64(stored))
-		if err := w.retry(ctx, "queue device-days to be tallied", func() error {
+		if err := retry.Do(ctx, w.Log, "queue device-days to be tallied", func() error {
 			return w.Touches.Put(ctx, touched(b.readings))
 		}); err != nil {
 			return err
 		}
 	}
 	if len(b.letters) > 0 {
-		if err := w.retry(ctx, "keep dead letters", func() error { return w.DeadLetters.Put(ctx, b.letters) }); err != nil {
+		if err := retry.Do(ctx, w.Log, "keep dead letters", func() error { return w.DeadLetters.Put(ctx, b.letters) }); err != nil {
 			return err
 		}
 		for _, letter := range b.letters {
@@ -135,32 +136,6 @@ func (w *Writer) flush(ctx context.Context, b *batch) error {
 	}
 	*b = batch{readings: b.readings[:0], sources: b.sources[:0], letters: b.letters[:0]}
 	return nil
-}
-
-// retry calls do until it works or ctx is done, and waits longer and longer between.
-func (w *Writer) retry(ctx context.Context, what string, do func() error) error {
-	wait := 100 * time.Millisecond
-	for attempt := 1; ; attempt++ {
-		err := do()
-		if err == nil {
-			if attempt > 1 {
-				w.Log.Info("works again: "+what, "attempts", attempt)
-			}
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if attempt == 1 || attempt%20 == 0 {
-			w.Log.Warn("could not "+what+"; trying until it works, the journal keeps everything meanwhile", "error", err, "attempt", attempt)
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
 }
 
 // touched returns a touch of each device, from its earliest reading to its

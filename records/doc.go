@@ -4,5 +4,6 @@
 //
 // A type of record is one YAML file with its tests inside: which values and texts it
 // has, and what must hold between them. The package judges no record's content beyond
-// that form; what a record is worth is for tallies, indicators and schemes to say.
+// that form; what a record is worth is for tallies, indicators and schemes to say. Whether
+// one that is handed in can be evidence for what it names it asks a function.
 package records

@@ -21,8 +21,19 @@ type Log struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	types  *Types
+	accept func(greentally.Record) error
 	now    func() time.Time
 	adding sync.Mutex
+	index  index
+}
+
+// index says where in the log a record is, so that none is looked for from the start. It
+// reads what came to the log since it was last asked, and is made again at each start.
+type index struct {
+	mu         sync.Mutex
+	read       uint64            // up to this entry
+	at         map[string]uint64 // entry of a record by its ID
+	replacedBy map[string]string
 }
 
 const (
@@ -31,8 +42,10 @@ const (
 )
 
 // Open opens the log, and makes it if it is not there. It takes records of the types
-// alone; now tells the time at which they are handed in.
-func Open(ctx context.Context, js jetstream.JetStream, replicas int, types *Types, now func() time.Time) (*Log, error) {
+// alone, and of these what accept accepts; that says why a record cannot be evidence for
+// what it names. What is in the log already is not asked again: types and schemes may
+// change, what was attested stays. now tells the time at which records are handed in.
+func Open(ctx context.Context, js jetstream.JetStream, replicas int, types *Types, accept func(greentally.Record) error, now func() time.Time) (*Log, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        streamName,
 		Description: "What people attest",
@@ -45,10 +58,11 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int, types *Type
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", streamName, err)
 	}
-	return &Log{js: js, stream: stream, types: types, now: now}, nil
+	return &Log{js: js, stream: stream, types: types, accept: accept, now: now,
+		index: index{at: map[string]uint64{}, replacedBy: map[string]string{}}}, nil
 }
 
-// ErrInvalid is wrapped by the error for a record whose form is wrong.
+// ErrInvalid is wrapped by the error for a record that is not taken.
 var ErrInvalid = errors.New("invalid record")
 
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -57,7 +71,11 @@ var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // that replaces another must be of the same community and type, and the first to
 // replace it.
 func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, error) {
-	if err := l.types.Validate(r); err != nil {
+	err := l.types.Validate(r)
+	if wrong := l.accept(r); wrong != nil {
+		err = errors.Join(err, fmt.Errorf("%w: %w", ErrInvalid, wrong))
+	}
+	if err != nil {
 		return r, err
 	}
 	l.adding.Lock()
@@ -81,45 +99,48 @@ func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, 
 
 // mayReplace reports why the record cannot replace the one that it names.
 func (l *Log) mayReplace(ctx context.Context, r greentally.Record) error {
-	var replaced, by *greentally.Record
-	err := l.All(ctx, func(other greentally.Record) error {
-		if other.ID == r.Replaces {
-			replaced = &other
-		}
-		if other.Replaces == r.Replaces {
-			by = &other
-		}
-		return nil
-	})
+	replaced, by, err := l.find(ctx, r.Replaces)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
-	case replaced == nil || replaced.Community != r.Community:
+	case err != nil || replaced.Community != r.Community:
 		return fmt.Errorf("%w: there is no record %s in %s to replace", ErrInvalid, r.Replaces, r.Community)
 	case replaced.Type != r.Type:
 		return fmt.Errorf("%w: record %s is a %s and cannot be replaced by a %s", ErrInvalid, r.Replaces, replaced.Type, r.Type)
-	case by != nil:
-		return fmt.Errorf("%w: record %s was replaced already, by %s; replace that one", ErrInvalid, r.Replaces, by.ID)
+	case by != "":
+		return fmt.Errorf("%w: record %s was replaced already, by %s; replace that one", ErrInvalid, r.Replaces, by)
 	}
 	return nil
 }
 
 // Get returns the record with the ID. The error wraps [fs.ErrNotExist] if there is none.
 func (l *Log) Get(ctx context.Context, id string) (greentally.Record, error) {
-	var found *greentally.Record
-	err := l.All(ctx, func(r greentally.Record) error {
-		if r.ID == id {
-			found = &r
+	r, _, err := l.find(ctx, id)
+	return r, err
+}
+
+// find returns the record with the ID, and the ID of the one that replaces it. The error
+// wraps [fs.ErrNotExist] if there is none.
+func (l *Log) find(ctx context.Context, id string) (r greentally.Record, replacedBy string, err error) {
+	x := &l.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	err = l.Since(ctx, x.read, func(sequence uint64, r greentally.Record) error {
+		x.read, x.at[r.ID] = sequence, sequence
+		if r.Replaces != "" {
+			x.replacedBy[r.Replaces] = r.ID
 		}
 		return nil
 	})
 	if err != nil {
-		return greentally.Record{}, err
+		return r, "", err
 	}
-	if found == nil {
-		return greentally.Record{}, fmt.Errorf("record %s: %w", id, fs.ErrNotExist)
+	sequence, there := x.at[id]
+	if !there {
+		return r, "", fmt.Errorf("record %s: %w", id, fs.ErrNotExist)
 	}
-	return *found, nil
+	r, err = l.entry(ctx, sequence)
+	return r, x.replacedBy[id], err
 }
 
 // All calls yield for every record, oldest first, until it returns an error.
@@ -135,17 +156,25 @@ func (l *Log) Since(ctx context.Context, sequence uint64, yield func(uint64, gre
 		return fmt.Errorf("stream %s: %w", streamName, err)
 	}
 	for seq := max(info.State.FirstSeq, sequence+1); info.State.Msgs > 0 && seq <= info.State.LastSeq; seq++ {
-		msg, err := l.stream.GetMsg(ctx, seq)
+		r, err := l.entry(ctx, seq)
 		if err != nil {
-			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
-		}
-		var r greentally.Record
-		if err := json.Unmarshal(msg.Data, &r); err != nil {
-			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
+			return err
 		}
 		if err := yield(seq, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// entry returns the record at the sequence.
+func (l *Log) entry(ctx context.Context, sequence uint64) (r greentally.Record, err error) {
+	msg, err := l.stream.GetMsg(ctx, sequence)
+	if err == nil {
+		err = json.Unmarshal(msg.Data, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("stream %s entry %d: %w", streamName, sequence, err)
+	}
+	return r, nil
 }

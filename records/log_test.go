@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,18 @@ import (
 
 var now = time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
 
+// open opens the log in a folder, which takes evidence for no item.
 func open(t *testing.T, dir string) (*records.Log, func()) {
+	t.Helper()
+	return openWith(t, dir, func(r greentally.Record) error {
+		if r.Item != "" {
+			return errors.New("there is no item")
+		}
+		return nil
+	})
+}
+
+func openWith(t *testing.T, dir string, accept func(greentally.Record) error) (*records.Log, func()) {
 	t.Helper()
 	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -28,7 +40,7 @@ func open(t *testing.T, dir string) (*records.Log, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := records.Open(t.Context(), js, 1, types(t), func() time.Time { return now })
+	log, err := records.Open(t.Context(), js, 1, types(t), accept, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +98,7 @@ func TestAddRefusesWhatIsNotARecord(t *testing.T) {
 		"no stream":       func(r *greentally.Record) { r.Stream = "" },
 		"unknown stream":  func(r *greentally.Record) { r.Stream = "paper" },
 		"replaces nobody": func(r *greentally.Record) { r.Replaces = "01A" },
+		"unknown item":    func(r *greentally.Record) { r.Item = "a/b" },
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +111,45 @@ func TestAddRefusesWhatIsNotARecord(t *testing.T) {
 	}
 	if err := log.All(t.Context(), func(r greentally.Record) error { return errors.New("kept " + r.ID) }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhatIsWrongIsToldAtOnce has a record of which both the form and the item are wrong.
+func TestWhatIsWrongIsToldAtOnce(t *testing.T) {
+	log, _ := open(t, t.TempDir())
+	r := audit()
+	r.Item, r.By = "a/b", ""
+	_, err := log.Add(t.Context(), r)
+	for _, want := range []string{"by is missing", "there is no item"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+}
+
+// TestRecordsOutliveTheirItems has a record that was taken, and whose item is no longer
+// there when the program starts again.
+func TestRecordsOutliveTheirItems(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := openWith(t, dir, func(greentally.Record) error { return nil })
+	r := audit()
+	r.Item = "a/b"
+	kept, err := log.Add(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+
+	log, _ = open(t, dir)
+	if _, err := log.Add(t.Context(), r); !errors.Is(err, records.ErrInvalid) {
+		t.Errorf("another one: %v, want ErrInvalid", err)
+	}
+	if got, err := log.Get(t.Context(), kept.ID); err != nil || got.Item != "a/b" {
+		t.Errorf("got %+v, %v; want the record that was kept", got, err)
+	}
+	r.Replaces, r.Item = kept.ID, ""
+	if _, err := log.Add(t.Context(), r); err != nil {
+		t.Errorf("a correction of it: %v", err)
 	}
 }
 
@@ -126,8 +178,10 @@ func TestARecordIsReplacedOnce(t *testing.T) {
 			t.Errorf("replace %s: %v, want ErrInvalid", name, err)
 		}
 	}
-	if got, err := log.Get(t.Context(), second.ID); err != nil || got.Replaces != first.ID {
-		t.Errorf("got %+v, %v; want the correction", got, err)
+	for id, replaces := range map[string]string{first.ID: "", second.ID: first.ID} {
+		if got, err := log.Get(t.Context(), id); err != nil || got.ID != id || got.Replaces != replaces {
+			t.Errorf("got %+v, %v; want record %s", got, err, id)
+		}
 	}
 	if _, err := log.Get(t.Context(), "01A"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("get what is not there: %v", err)

@@ -67,7 +67,17 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		w.absent = map[absence]bool{}
 	}
 	months := map[string]map[greentally.Month]bool{}
-	events := map[string][]greentally.Record{} // by community
+	records := map[string]*attested{} // by community; a round reads them once
+	recordsOf := func(community string) (*attested, error) {
+		if records[community] == nil {
+			a, err := w.attested(ctx, community)
+			if err != nil {
+				return nil, err
+			}
+			records[community] = a
+		}
+		return records[community], nil
+	}
 	total := 0
 	touch := func(community string, month greentally.Month) {
 		if months[community] == nil {
@@ -94,13 +104,11 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		if !ok {
 			continue
 		}
-		if _, known := events[key.Community]; !known {
-			var err error
-			if events[key.Community], err = w.events(ctx, key.Community); err != nil {
-				return err
-			}
+		attested, err := recordsOf(key.Community)
+		if err != nil {
+			return err
 		}
-		about := tally.Input{Kind: kind, Device: device, Location: loc, Collections: community.Collections, Events: events[key.Community]}
+		about := tally.Input{Kind: kind, Device: device, Location: loc, Collections: community.Collections, Open: community.OpenAt(device.Site), Events: attested.events}
 		for _, stretch := range stretches(own) {
 			days, err := w.tally(ctx, about, stretch)
 			if err != nil {
@@ -116,8 +124,12 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		w.Tallied(total, w.Now().Sub(start))
 	}
 	for community, touched := range months {
+		attested, err := recordsOf(community)
+		if err != nil {
+			return err
+		}
 		for month := range touched {
-			values, err := w.Report(ctx, community, month, w.Now())
+			values, err := w.compute(ctx, community, month, w.Now(), attested.all)
 			if err != nil {
 				return err
 			}
@@ -132,29 +144,39 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 	return nil
 }
 
-// events returns the community's declared events that tallies respect.
-func (w *Worker) events(ctx context.Context, community string) ([]greentally.Record, error) {
+// attested are a community's records.
+type attested struct {
+	all    []greentally.Record // of any month, because a correction may be dated in another
+	events []greentally.Record // those in force of the declared events that tallies respect
+}
+
+func (w *Worker) attested(ctx context.Context, community string) (*attested, error) {
 	all, err := w.Store.Records(ctx, community, greentally.Date{}, greentally.Date{})
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(greentally.InForce(all), func(r greentally.Record) bool { return r.Type != greentally.MeterReplaced }), nil
+	events := slices.DeleteFunc(greentally.InForce(all), func(r greentally.Record) bool { return r.Type != greentally.MeterReplaced })
+	return &attested{all, events}, nil
 }
 
 // Report computes a community's indicators of a month from the device-days and
 // records in the store. Only days that are over at asOf count. The error wraps
 // [fs.ErrNotExist] if there is no such community.
 func (w *Worker) Report(ctx context.Context, community string, month greentally.Month, asOf time.Time) ([]greentally.IndicatorValue, error) {
+	attested, err := w.attested(ctx, community)
+	if err != nil {
+		return nil, err
+	}
+	return w.compute(ctx, community, month, asOf, attested.all)
+}
+
+// compute is Report with the community's records at hand.
+func (w *Worker) compute(ctx context.Context, community string, month greentally.Month, asOf time.Time, records []greentally.Record) ([]greentally.IndicatorValue, error) {
 	c, loc, ok := w.Registry().Community(community)
 	if !ok {
 		return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
 	}
 	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last()})
-	if err != nil {
-		return nil, err
-	}
-	// All records, because a correction may be dated in another month.
-	records, err := w.Store.Records(ctx, community, greentally.Date{}, greentally.Date{})
 	if err != nil {
 		return nil, err
 	}

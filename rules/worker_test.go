@@ -58,8 +58,7 @@ func newWorker(t interface{ Fatal(...any) }, store rules.Store) (*rules.Worker, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := indicators.Load(func(name string) (*greentally.Kind, bool) { return kind, name == "bin" },
-		func(string) (greentally.RecordType, bool) { return greentally.RecordType{}, false },
+	set, err := indicators.Load(indicators.Vocabulary{Kind: func(name string) (*greentally.Kind, bool) { return kind, name == "bin" }},
 		strictyaml.Folder{Name: "x", FS: fstest.MapFS{"collected.yaml": {Data: []byte(indicator)}}})
 	if err != nil {
 		t.Fatal(err)
@@ -188,5 +187,41 @@ func TestApplyOutlivesADeviceThatIsGone(t *testing.T) {
 	gone := rules.Touch{DeviceKey: greentally.DeviceKey{Community: "c", Device: "gone"}}
 	if err := worker.Apply(t.Context(), []rules.Touch{gone}); err != nil {
 		t.Error(err)
+	}
+}
+
+// readOnce counts how often the records of a community are read.
+type readOnce struct {
+	*memory.Store
+	reads map[string]int
+}
+
+func (s *readOnce) Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
+	s.reads[community]++
+	return s.Store.Records(ctx, community, from, to)
+}
+
+// TestApplyReadsRecordsOnceARound touches a device in two months, and the community.
+func TestApplyReadsRecordsOnceARound(t *testing.T) {
+	store := &readOnce{&memory.Store{}, map[string]int{}}
+	worker, loc := newWorker(t, store)
+	at := october.First().Start(loc)
+	r := greentally.Reading{DeviceKey: device.Key(), Kind: "bin", Time: at, Quality: greentally.Accepted, Values: []greentally.Value{{Quantity: "mass_kg", Number: 1}}}
+	if err := store.WriteReadings(t.Context(), []greentally.Reading{r}); err != nil {
+		t.Fatal(err)
+	}
+	months := map[greentally.Month]int{}
+	worker.Computed = func(values []greentally.IndicatorValue) { months[values[0].Month]++ }
+	for round := 1; round <= 2; round++ {
+		err := worker.Apply(t.Context(), []rules.Touch{
+			{DeviceKey: device.Key(), From: at.Add(-time.Hour), To: at.Add(time.Hour)},
+			{DeviceKey: greentally.DeviceKey{Community: "c"}, From: at.AddDate(0, 2, 0), To: at.AddDate(0, 2, 0)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if store.reads["c"] != round || len(months) != 3 || months[october] != round {
+			t.Errorf("round %d: read %v times, computed %v; want the records once and three months", round, store.reads, months)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	_ "embed"
@@ -90,7 +91,7 @@ func newModel(community *greentally.Community, location *time.Location, start ti
 		one.next = start.Add(time.Duration(random.Int64N(int64(one.interval/time.Second))) * time.Second)
 		switch d.Kind {
 		case "sorting_bin":
-			one.world = newBin(d, location, community.Collections, population/float64(bins[d.Stream]), random)
+			one.world = newBin(d, location, community, population/float64(bins[d.Stream]), random)
 		case "battery_box":
 			one.world = newBatteryBox(d, location, float64(community.Households)/float64(boxes), random)
 		case "lighting_meter":
@@ -251,19 +252,20 @@ type bin struct {
 	kg         float64 // in it
 	recyclable float64 // of these, recyclables
 	openings   int
+	open       []greentally.OpenHours // in which its site is open; none if always
 	born       time.Time
 	plan       []time.Time     // collections still to come, in time order
 	planned    greentally.Date // day up to which collections are planned
 	rounds     []greentally.Collection
 }
 
-func newBin(d *greentally.Device, loc *time.Location, collections []greentally.Collection, people float64, random *rand.Rand) *bin {
-	b := &bin{Device: d, loc: loc, random: random, scale: newScale(d, random), battery: newBattery(random), people: people,
+func newBin(d *greentally.Device, loc *time.Location, c *greentally.Community, people float64, random *rand.Rand) *bin {
+	b := &bin{Device: d, loc: loc, random: random, scale: newScale(d, random), battery: newBattery(random), people: people, open: c.OpenAt(d.Site),
 		density: habits[d.Stream].density * (0.93 + 0.14*random.Float64()), fillBias: 0.004 * random.NormFloat64(), limit: 0.9}
 	if own, ok := d.Limits["fill_ratio"]; ok {
 		b.limit = own
 	}
-	for _, c := range collections {
+	for _, c := range c.Collections {
 		for _, stream := range c.Streams {
 			if stream == d.Stream {
 				b.rounds = append(b.rounds, c)
@@ -311,7 +313,17 @@ func (b *bin) step(t time.Time, day *Day) {
 	if wd := t.In(b.loc).Weekday(); wd == time.Saturday || wd == time.Sunday {
 		rate *= 1.15
 	}
-	for range poisson(b.random, rate) {
+	drops := poisson(b.random, rate)
+	if len(b.open) > 0 {
+		day.Openings += drops
+		if !slices.ContainsFunc(b.open, func(o greentally.OpenHours) bool {
+			minute := time.Duration(minuteOfDay(t.Add(-time.Minute), b.loc)) * time.Minute
+			return o.From <= minute && minute < o.To
+		}) {
+			day.OutOfHours += drops
+		}
+	}
+	for range drops {
 		kg := h.drop * (0.4 + 0.6*b.random.ExpFloat64())
 		b.kg += kg
 		b.recyclable += kg * min(1, h.recyclable*(0.9+0.2*b.random.Float64()))

@@ -41,6 +41,8 @@ type Day struct {
 	Bins                  map[string]*Held              `json:"bins"`
 	BinMinutes            int                           `json:"bin_minutes"`
 	FullMinutes           int                           `json:"full_minutes"` // at or above the limit
+	Openings              int                           `json:"openings"`     // of lids, at sites that have hours
+	OutOfHours            int                           `json:"out_of_hours"` // of these, outside the hours
 	BatteriesKg           float64                       `json:"batteries_kg"`
 	UsedKWh               float64                       `json:"used_kwh"`
 	BaselineKWh           float64                       `json:"baseline_kwh"`
@@ -78,7 +80,7 @@ func (t *Truth) Rates(c *greentally.Community, from, to greentally.Date) map[str
 	for _, d := range c.Devices {
 		streamOf[d.ID] = d.Stream
 	}
-	var recovered, left, separate, all, held, cleared, full, minutes, batteries, used, baseline float64
+	var recovered, left, separate, all, held, cleared, full, minutes, openings, outOfHours, batteries, used, baseline float64
 	for date := from; !to.Before(date); date = date.Add(1) {
 		d := t.Days[date.String()]
 		if d == nil {
@@ -102,6 +104,8 @@ func (t *Truth) Rates(c *greentally.Community, from, to greentally.Date) map[str
 		}
 		full += float64(d.FullMinutes)
 		minutes += float64(d.BinMinutes)
+		openings += float64(d.Openings)
+		outOfHours += float64(d.OutOfHours)
 		batteries += d.BatteriesKg
 		used += d.UsedKWh
 		baseline += d.BaselineKWh
@@ -116,8 +120,10 @@ func (t *Truth) Rates(c *greentally.Community, from, to greentally.Date) map[str
 	add("separate_collection", separate, all)
 	add("daily_clearance", cleared, held)
 	add("overflow_share", full, minutes)
+	add("missort_window", outOfHours, openings)
 	add("batteries_per_household", batteries*1000, float64(c.Households))
 	add("lighting_saving", baseline-used, baseline)
+	add("lighting_saved_kwh", baseline-used, 1)
 	return rates
 }
 

@@ -198,7 +198,7 @@ var routes = []struct {
 		pattern: "GET /api/v1/communities/{community}/indicators", path: "/api/v1/communities/jiayuan/indicators?month=2026-10",
 		asked: "indicators jiayuan 2026-10",
 		want: `[{"community": "jiayuan", "month": "2026-10", "indicator": "rate", "title": {"zh": "", "en": ""}, "unit": "ratio", "value": 0.5,
-			"numerator": null, "denominator": null, "completeness": 0, "floor": 0, "verdict": "pass", "inputs": null}]`,
+			"numerator": null, "denominator": null, "completeness": 0, "floor": 0, "verdict": "pass", "source": "", "verified": false, "inputs": null}]`,
 	},
 	{
 		pattern: "GET /api/v1/communities/{community}/devices/{device}/days",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,10 +32,7 @@ Without --scheme it shows one line for each scheme.`,
   greentally assess --community jiayuan --month 2026-10 --scheme neimenggu --format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !contains(format, "table", "json") {
-				return fmt.Errorf("--format %q is none of table, json", format)
-			}
-			if err := checkLanguage(language); err != nil {
+			if err := errors.Join(oneOf("format", format, "table", "json"), oneOf("lang", language, "zh", "en")); err != nil {
 				return err
 			}
 			e, err := p.evidence(cmd.Context(), community, monthText)
@@ -48,7 +46,7 @@ Without --scheme it shows one line for each scheme.`,
 			if scheme != "" {
 				i := slices.IndexFunc(all, func(a greentally.Assessment) bool { return a.Scheme == scheme })
 				if i < 0 {
-					return fmt.Errorf("there is no scheme %q; there are %v", scheme, e.schemes.Names())
+					return fmt.Errorf("there is no scheme %q; there are %s", scheme, strings.Join(e.schemes.Names(), ", "))
 				}
 				all = all[i : i+1]
 			}
@@ -75,32 +73,56 @@ Without --scheme it shows one line for each scheme.`,
 	return cmd
 }
 
+// oneOf checks the word of a flag.
+func oneOf(flag, word string, of ...string) error {
+	if !contains(word, of...) {
+		return fmt.Errorf("--%s %q is none of %s", flag, word, strings.Join(of, ", "))
+	}
+	return nil
+}
+
 func writeAssessments(out io.Writer, all []greentally.Assessment, language string) {
 	words := assessWords()[language]
+	yes := func(b bool) string { return words[strconv.FormatBool(b)] }
 	t := newTable(out)
-	t.AppendHeader(table.Row{words["scheme"], words["title"], words["points"], words["complete"], words["verdict"], words["level"]})
+	t.AppendHeader(table.Row{words["scheme"], words["title"], words["points"], words["complete"], words["verified"], words["verdict"], words["level"]})
 	for _, a := range all {
-		t.AppendRow(table.Row{a.Scheme, a.Title.In(language), pointsOf(a.AtLeast, a.AtMost, a.Total), words[strconv.FormatBool(a.Complete)], reportWords[language][string(a.Verdict)], a.Level})
+		t.AppendRow(table.Row{a.Scheme, a.Title.In(language), pointsOf(a.AtLeast, a.AtMost, a.Total), yes(a.Complete), yes(a.Verified),
+			reportWords[language][string(a.Verdict)], a.LevelTitle.In(language)})
 	}
 	t.Render()
 }
 
 func writeAssessment(out io.Writer, a greentally.Assessment, language string) error {
 	words := assessWords()[language]
+	if _, err := fmt.Fprintln(out, strings.Join(assessmentHead(a, language), "\n")); err != nil {
+		return err
+	}
 	t := newTable(out)
-	t.SetTitle("%s %s %s", a.Title.In(language), a.Community, a.Month)
 	t.AppendHeader(table.Row{words["item"], words["title"], words["points"], words["verdict"], words["reasons"]})
+	var group greentally.Text
 	for _, item := range a.Items {
+		if item.Group != group {
+			group = item.Group
+			t.AppendSeparator()
+			if title := group.In(language); title != "" {
+				t.AppendRow(table.Row{"", title})
+			}
+		}
 		reasons := slices.Clone(item.Reasons)
 		if item.EstimatedShare > 0 {
 			reasons = append(reasons, fmt.Sprintf(words["estimated"], 100*item.EstimatedShare))
 		}
-		t.AppendRow(table.Row{item.Item, item.Title.In(language), pointsOf(item.AtLeast, item.AtMost, item.Points), reportWords[language][string(item.Verdict)], shorten(strings.Join(reasons, "; "), 90)})
+		title := item.Title.In(language)
+		if !item.Verified {
+			title += " *"
+		}
+		t.AppendRow(table.Row{item.Item, title, pointsOf(item.AtLeast, item.AtMost, item.Points), reportWords[language][string(item.Verdict)], shorten(strings.Join(reasons, "; "), 90)})
 	}
 	for _, part := range a.Parts {
 		t.AppendRow(table.Row{part.Scheme, "", pointsOf(part.AtLeast, part.AtMost, part.Weight), "", ""})
 	}
-	t.AppendFooter(table.Row{"", words["total"], pointsOf(a.AtLeast, a.AtMost, a.Total), reportWords[language][string(a.Verdict)], a.Level})
+	t.AppendFooter(table.Row{"", words["total"], pointsOf(a.AtLeast, a.AtMost, a.Total), reportWords[language][string(a.Verdict)], a.LevelTitle.In(language)})
 	t.Render()
 	if a.Reason != "" {
 		if _, err := fmt.Fprintln(out, a.Reason); err != nil {
@@ -108,6 +130,33 @@ func writeAssessment(out io.Writer, a greentally.Assessment, language string) er
 		}
 	}
 	return nil
+}
+
+// assessmentHead returns the lines above an assessment: what it is of, and what a reader
+// must know before believing it.
+func assessmentHead(a greentally.Assessment, language string) []string {
+	words := assessWords()[language]
+	head := []string{fmt.Sprintf("%s %s %s", a.Title.In(language), a.Community, a.Month), words["source"] + a.Source}
+	if e := a.Effective; e != (greentally.Period{}) {
+		var from, until string
+		if e.From != nil {
+			from = fmt.Sprintf(words["from"], e.From)
+		}
+		if e.Until != nil {
+			until = fmt.Sprintf(words["until"], e.Until)
+		}
+		head = append(head, fmt.Sprintf(words["effective"], from+until))
+	}
+	if note := a.Note.In(language); note != "" {
+		head = append(head, note)
+	}
+	if !a.Verified {
+		head = append(head, words["unverified"])
+	}
+	if !a.Complete {
+		head = append(head, words["incomplete"])
+	}
+	return head
 }
 
 // pointsOf writes points, or the range in which they are, of those that can be had.
@@ -124,9 +173,15 @@ func pointsOf(least, most, of float64) string {
 
 func assessWords() map[string]map[string]string {
 	return map[string]map[string]string{
-		"zh": {"scheme": "标准", "title": "名称", "points": "得分", "complete": "条目完整", "verdict": "结论", "level": "等级", "item": "条目", "reasons": "依据与原因",
-			"total": "合计", "true": "是", "false": "否（仅公开部分）", "estimated": "%.1f %% 的质量为估算"},
-		"en": {"scheme": "scheme", "title": "title", "points": "points", "complete": "complete", "verdict": "verdict", "level": "level", "item": "item", "reasons": "reasons",
-			"total": "total", "true": "yes", "false": "no, the public part", "estimated": "%.1f %% of the mass is estimated"},
+		"zh": {"scheme": "标准", "title": "名称", "points": "得分", "complete": "条目完整", "verified": "已核对原文", "verdict": "结论", "level": "等级", "item": "条目", "reasons": "依据与原因",
+			"total": "合计", "true": "是", "false": "否", "estimated": "%.1f %% 的质量为估算",
+			"source": "依据：", "effective": "%s施行", "from": "自 %s 起", "until": "至 %s 止",
+			"unverified": "注意：未全部与原文核对（未核对的条目标有 *），引用前请核对原文。",
+			"incomplete": "注意：未收录原文的全部条目，因此不能判定为达标。"},
+		"en": {"scheme": "scheme", "title": "title", "points": "points", "complete": "complete", "verified": "verified", "verdict": "verdict", "level": "level", "item": "item", "reasons": "reasons",
+			"total": "total", "true": "yes", "false": "no", "estimated": "%.1f %% of the mass is estimated",
+			"source": "Source: ", "effective": "In effect%s", "from": " from %s", "until": " until %s",
+			"unverified": "Caution: not all of this was compared with the document (items that were not have a *). Compare it before you rely on it.",
+			"incomplete": "Caution: not all items of the document are here, so it cannot be passed."},
 	}
 }

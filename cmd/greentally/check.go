@@ -16,7 +16,7 @@ func (p *program) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Validate the YAML files and run the tests inside them",
-		Long: `Reads the configuration, kinds, profiles, indicators and communities, and runs the tests
+		Long: `Reads the configuration, kinds, profiles, types of records, factors, indicators, schemes and communities, and runs the tests
 inside them through the same code that runs in production. Reports everything that is
 wrong at once, with file and line. Exit status 1 if anything is.`,
 		Example: `  greentally check
@@ -51,6 +51,13 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			if err != nil {
 				return errors.Join(all...) // it is told already
 			}
+			figures, err := openFactors(c)
+			if err != nil {
+				return errors.Join(append(all, err)...)
+			}
+			more, err = figures.Check()
+			ran += more
+			all = append(all, err)
 			set, err := openIndicators(c, registry, types)
 			if err != nil {
 				return errors.Join(append(all, err)...)
@@ -68,8 +75,8 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			if err := errors.Join(all...); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d schemes, %d types of records; %d tests passed\n",
-				set.Len(), len(certification.Names()), len(types.All()), ran)
+			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d factors, %d schemes, %d types of records; %d tests passed\n",
+				set.Len(), figures.Len(), len(certification.Names()), len(types.All()), ran)
 			return err
 		},
 	}

@@ -31,7 +31,7 @@ type config struct {
 	Kinds       string `yaml:"kinds,omitempty" env:"KINDS" jsonschema_description:"Folder of further kinds of devices."`
 	Profiles    string `yaml:"profiles,omitempty" env:"PROFILES" jsonschema_description:"Folder of further profiles of hardware models."`
 	Indicators  string `yaml:"indicators,omitempty" env:"INDICATORS" jsonschema_description:"Folder of further indicators."`
-
+	Factors     string `yaml:"factors,omitempty" env:"FACTORS" jsonschema_description:"Folder of further factors, such as of carbon."`
 	Schemes     string `yaml:"schemes,omitempty" env:"SCHEMES" jsonschema_description:"Folder of further certification schemes."`
 	RecordTypes string `yaml:"record_types,omitempty" env:"RECORD_TYPES" jsonschema_description:"Folder of further types of records."`
 
@@ -214,7 +214,7 @@ func splitList(text string) (any, error) {
 
 func (c *config) relativeTo(dir string) {
 	for _, p := range []*string{
-		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.Schemes, &c.RecordTypes,
+		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.Factors, &c.Schemes, &c.RecordTypes,
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,

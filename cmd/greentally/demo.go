@@ -34,7 +34,7 @@ beside what the simulator knows to be true. Ctrl-C ends it.`,
 		Example: "  greentally demo\n  greentally demo --for 40s\n  greentally demo --dir my-demo   # keep the data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkLanguage(language); err != nil {
+			if err := oneOf("lang", language, "zh", "en"); err != nil {
 				return err
 			}
 			if days < 1 || days > 400 || length < 0 {

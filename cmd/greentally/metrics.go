@@ -14,6 +14,7 @@ type metrics struct {
 	seconds      prometheus.Histogram
 	value        *prometheus.GaugeVec
 	completeness *prometheus.GaugeVec
+	estimated    *prometheus.GaugeVec
 }
 
 func newMetrics(registerer prometheus.Registerer, registryValid func() bool) *metrics {
@@ -27,8 +28,10 @@ func newMetrics(registerer prometheus.Registerer, registryValid func() bool) *me
 			Name: "greentally_indicator", Help: "Value of an indicator in a month, in its own unit."}, []string{"community", "indicator", "month"}),
 		completeness: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "greentally_indicator_completeness_ratio", Help: "Completeness of an indicator in a month, 0 to 1."}, []string{"community", "indicator", "month"}),
+		estimated: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "greentally_indicator_estimated_ratio", Help: "Part of the mass in an indicator that was estimated rather than weighed, 0 to 1."}, []string{"community", "indicator", "month"}),
 	}
-	registerer.MustRegister(m.days, m.seconds, m.value, m.completeness, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	registerer.MustRegister(m.days, m.seconds, m.value, m.completeness, m.estimated, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "greentally_registry_valid", Help: "1 if the registry's files as they are now are in force, 0 if they do not validate.",
 	}, func() float64 {
 		if registryValid() {
@@ -50,8 +53,10 @@ func (m *metrics) computed(values []greentally.IndicatorValue) {
 		m.completeness.WithLabelValues(labels...).Set(v.Completeness)
 		if v.Value == nil { // missing is not 0
 			m.value.DeleteLabelValues(labels...)
+			m.estimated.DeleteLabelValues(labels...)
 			continue
 		}
 		m.value.WithLabelValues(labels...).Set(*v.Value)
+		m.estimated.WithLabelValues(labels...).Set(v.EstimatedShare)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"greentally/internal/strictyaml"
 	"greentally/records"
 	"greentally/rules"
+	"greentally/rules/factors"
 	"greentally/rules/indicators"
 	"greentally/rules/schemes"
 	"greentally/store/influx"
@@ -86,24 +87,37 @@ func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *gre
 
 // openIndicators loads the indicators that are shipped, and the user's own.
 func openIndicators(c config, kinds *devices.Registry, types *records.Types) (*indicators.Set, error) {
-	folders := []strictyaml.Folder{indicators.Shipped()}
-	if c.Indicators != "" {
-		folders = append(folders, strictyaml.Dir(c.Indicators))
+	figures, err := openFactors(c)
+	if err != nil {
+		return nil, err
 	}
-	set, err := indicators.Load(kinds.Kind, types.Type, folders...)
+	set, err := indicators.Load(indicators.Vocabulary{Kind: kinds.Kind, RecordType: types.Type, Factor: figures.Factor}, withOwn(indicators.Shipped(), c.Indicators)...)
 	if err != nil {
 		return nil, fmt.Errorf("indicators:\n%w", err)
 	}
 	return set, nil
 }
 
+// openFactors loads the dated figures that are shipped, and the user's own.
+func openFactors(c config) (*factors.Set, error) {
+	set, err := factors.Load(withOwn(factors.Shipped(), c.Factors)...)
+	if err != nil {
+		return nil, fmt.Errorf("factors:\n%w", err)
+	}
+	return set, nil
+}
+
+// withOwn returns the folders of what is shipped, and the user's own folder if there is one.
+func withOwn(shipped strictyaml.Folder, own string) []strictyaml.Folder {
+	if own == "" {
+		return []strictyaml.Folder{shipped}
+	}
+	return []strictyaml.Folder{shipped, strictyaml.Dir(own)}
+}
+
 // openRecordTypes loads the types of records that are shipped, and the user's own.
 func openRecordTypes(c config) (*records.Types, error) {
-	folders := []strictyaml.Folder{records.Shipped()}
-	if c.RecordTypes != "" {
-		folders = append(folders, strictyaml.Dir(c.RecordTypes))
-	}
-	types, err := records.LoadTypes(folders...)
+	types, err := records.LoadTypes(withOwn(records.Shipped(), c.RecordTypes)...)
 	if err != nil {
 		return nil, fmt.Errorf("types of records:\n%w", err)
 	}
@@ -112,11 +126,7 @@ func openRecordTypes(c config) (*records.Types, error) {
 
 // openSchemes loads the certification schemes that are shipped, and the user's own.
 func openSchemes(c config, set *indicators.Set) (*schemes.Set, error) {
-	folders := []strictyaml.Folder{schemes.Shipped()}
-	if c.Schemes != "" {
-		folders = append(folders, strictyaml.Dir(c.Schemes))
-	}
-	all, err := schemes.Load(set.Units(), folders...)
+	all, err := schemes.Load(set.Units(), withOwn(schemes.Shipped(), c.Schemes)...)
 	if err != nil {
 		return nil, fmt.Errorf("schemes:\n%w", err)
 	}

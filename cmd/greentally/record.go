@@ -31,8 +31,22 @@ record of each type must say: greentally record types.`,
 	add := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Add records from a JSON file (an object, several, or a list); - is standard input",
+		Long: `Adds records from a JSON file: an object, several, or a list. - is standard input.
+
+A record that is evidence for an item of a certification scheme (an inspection, a document,
+a judgement) names it in "item" as scheme/item, such as neimenggu/archive. Its "values" are:
+
+  for an item that is met or not       "met": 1 or 0
+  for an item that loses points        how often each fault was found, by the fault's ID:
+                                       "incomplete": 2; or "met": 1 alone if there was none
+  for an item that a person judges     "points"
+
+Which items a scheme has: greentally assess --scheme. What an item does not take is
+refused, with what there is.`,
 		Example: `  echo '{"community": "jiayuan", "type": "composition_audit", "date": "2026-10-08",
-    "stream": "residual", "by": "Li Na", "values": {"recyclable_ratio": 0.021, "sample_kg": 120}}' | greentally record add -`,
+    "stream": "residual", "by": "Li Na", "values": {"recyclable_ratio": 0.021, "sample_kg": 120}}' | greentally record add -
+  echo '{"community": "jiayuan", "type": "inspection", "date": "2026-10-09", "item": "neimenggu/archive",
+    "by": "Li Na", "values": {"incomplete": 2}}' | greentally record add -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			data, err := readFile(cmd, args[0])

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,17 +29,15 @@ func (p *program) reportCommand() *cobra.Command {
 		Short: "A community's rates of a month, with what they rest on",
 		Long: `Computes the rates of a month from the device-days and records in the store, with
 numerator, denominator, completeness, target and verdict. With too little evidence
-there is no verdict but "insufficient data".
+there is no verdict but "insufficient data". The table names those for which there is no evidence at all in one
+line; CSV and JSON have them all, with reasons.
 
 It reads the store itself, so it works with and without a running greentally.`,
 		Example: `  greentally report --community jiayuan --month 2026-10
   greentally report --community jiayuan --month 2026-10 --format json | jq '.[].value'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !contains(format, "table", "csv", "json") {
-				return fmt.Errorf("--format %q is none of table, csv, json", format)
-			}
-			if err := checkLanguage(language); err != nil {
+			if err := errors.Join(oneOf("format", format, "table", "csv", "json"), oneOf("lang", language, "zh", "en")); err != nil {
 				return err
 			}
 			e, err := p.evidence(cmd.Context(), community, monthText)
@@ -115,13 +114,6 @@ func (p *program) evidence(ctx context.Context, community, monthText string) (e 
 	return e, errors.Join(err, store.Close())
 }
 
-func checkLanguage(language string) error {
-	if !contains(language, "zh", "en") {
-		return fmt.Errorf("--lang %q is none of zh, en", language)
-	}
-	return nil
-}
-
 func writeReport(out io.Writer, values []greentally.IndicatorValue, format, language string) error {
 	switch format {
 	case "json":
@@ -130,10 +122,10 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 		return encoder.Encode(values)
 	case "csv":
 		w := csv.NewWriter(out)
-		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "estimated_share", "target", "verdict", "reason"}}
+		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "estimated_share", "target", "verdict", "reason", "uncertainty"}}
 		for _, v := range values {
 			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, exact(v.Value), exact(v.Numerator), exact(v.Denominator),
-				exact(&v.Completeness), exact(&v.EstimatedShare), target(v), string(v.Verdict), v.Reason})
+				exact(&v.Completeness), exact(&v.EstimatedShare), target(v), string(v.Verdict), v.Reason, exact(v.Uncertainty)})
 		}
 		if err := w.WriteAll(rows); err != nil {
 			return err
@@ -143,8 +135,13 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 	words := reportWords[language]
 	t := newTable(out)
 	t.AppendHeader(table.Row{words["indicator"], words["value"], words["numerator"], words["denominator"], words["completeness"], words["target"], words["verdict"]})
+	var without []string
 	for _, v := range values {
-		t.AppendRow(table.Row{v.Title.In(language), show(v.Value, v.Unit), number(v.Numerator), number(v.Denominator),
+		if !hasEvidence(v) {
+			without = append(without, v.Title.In(language))
+			continue
+		}
+		t.AppendRow(table.Row{v.Title.In(language), withUncertainty(v), number(v.Numerator), number(v.Denominator),
 			fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
 	}
 	t.Render()
@@ -155,14 +152,27 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 			}
 		}
 	}
+	if err := writeAssumptions(out, values, language); err != nil {
+		return err
+	}
 	for _, v := range values {
-		if v.Reason != "" {
+		if v.Reason != "" && hasEvidence(v) {
 			if _, err := fmt.Fprintf(out, "%s: %s\n", v.Title.In(language), v.Reason); err != nil {
 				return err
 			}
 		}
 	}
+	if len(without) > 0 {
+		if _, err := fmt.Fprintf(out, words["without"]+"\n", len(without), strings.Join(without, words["comma"])); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// hasEvidence reports whether there is any device or record that the indicator rests on.
+func hasEvidence(v greentally.IndicatorValue) bool {
+	return slices.ContainsFunc(v.Inputs, func(in greentally.InputValue) bool { return len(in.Devices)+len(in.Records) > 0 })
 }
 
 // reportWords are the words of the tables, and of the demo around them, by language.
@@ -171,8 +181,10 @@ var reportWords = map[string]map[string]string{
 		"indicator": "指标", "value": "数值", "numerator": "分子", "denominator": "分母", "completeness": "完整度", "target": "目标", "verdict": "结论",
 		"measured": "实测", "truth": "真值", "difference": "差", "points": "个百分点", "days": "天",
 		"estimated": "%s：其中 %.1f %% 的质量由满溢度估算，未经称重。",
-		"why":       "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
-		"pass":      "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
+		"without":   "没有任何设备或记录可依据的指标（%d 项）：%s。", "comma": "、",
+		"uncertainty": "±为扩展不确定度（k = 2）：", "and": "；", "stop": "。",
+		"why":  "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
+		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
 
 		"sending": "%d 台设备发送 %d 天的数据",
 		"sent":    "%s · %d 台设备 · %d 条读数，用时 %s",
@@ -188,8 +200,10 @@ var reportWords = map[string]map[string]string{
 		"indicator": "indicator", "value": "value", "numerator": "numerator", "denominator": "denominator", "completeness": "complete", "target": "target", "verdict": "verdict",
 		"measured": "measured", "truth": "truth", "difference": "difference", "points": "pp", "days": "days",
 		"estimated": "%s: %.1f %% of the mass in it was estimated from filling levels, not weighed.",
-		"why":       "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
-		"pass":      "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
+		"without":   "Indicators for which there is no device and no record (%d): %s.", "comma": ", ",
+		"uncertainty": "± is the expanded uncertainty (k = 2). ", "and": " ", "stop": "",
+		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
+		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
 
 		"sending": "%d devices send %d days",
 		"sent":    "%s · %d devices · %d readings in %s",
@@ -230,6 +244,36 @@ func exact(v *float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(*v, 'f', -1, 64)
+}
+
+// writeAssumptions tells what ± means, and what it rests on: once for all values.
+func writeAssumptions(out io.Writer, values []greentally.IndicatorValue, language string) error {
+	var all []string
+	for _, v := range values {
+		for _, a := range v.Assumptions {
+			if text := a.In(language); !contains(text, all...) {
+				all = append(all, text)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	words := reportWords[language]
+	_, err := fmt.Fprintln(out, words["uncertainty"]+strings.Join(all, words["and"])+words["stop"])
+	return err
+}
+
+// withUncertainty writes an indicator's value and its uncertainty.
+func withUncertainty(v greentally.IndicatorValue) string {
+	text := show(v.Value, v.Unit)
+	if v.Value == nil || v.Uncertainty == nil {
+		return text
+	}
+	if v.Unit == "ratio" {
+		return strings.TrimSuffix(text, " %") + fmt.Sprintf(" ± %.2f %%", 100**v.Uncertainty)
+	}
+	return strings.TrimSuffix(text, " "+v.Unit) + fmt.Sprintf(" ± %.3f %s", *v.Uncertainty, v.Unit)
 }
 
 // show writes an indicator's value with its unit, ratios in percent.

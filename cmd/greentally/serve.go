@@ -25,6 +25,7 @@ import (
 	"greentally"
 	"greentally/devices"
 	"greentally/ingest"
+	"greentally/internal/retry"
 	"greentally/records"
 	"greentally/rules"
 	"greentally/web"
@@ -70,7 +71,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	closers = append(closers, lock.Unlock)
 
-	// What there is to know beforehand: secrets, devices and indicators.
+	// What there is to know beforehand: secrets, devices, indicators and schemes.
 	token, err := secret(c.HTTP.TokenFile)
 	if err != nil {
 		return fmt.Errorf("http.token_file: %w", err)
@@ -99,6 +100,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return err
 	}
 	set, err := openIndicators(c, registry.Current(), types)
+	if err != nil {
+		return err
+	}
+	certification, err := openSchemes(c, set)
 	if err != nil {
 		return err
 	}
@@ -141,7 +146,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, time.Now)
+	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, certification.Accept, time.Now)
 	if err != nil {
 		return err
 	}
@@ -373,24 +378,13 @@ func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch,
 	for i, t := range all {
 		touches[i] = rules.Touch{DeviceKey: t.DeviceKey, From: t.From, To: t.To}
 	}
-	start, wait := time.Now(), 100*time.Millisecond
-	for attempt := 1; ; attempt++ {
-		err := worker.Apply(ctx, touches)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if attempt == 1 || attempt%20 == 0 {
-			log.Warn("device-days could not be tallied; trying until it works", "error", err, "attempt", attempt)
-		}
-		start, wait = time.Now(), min(2*wait, 5*time.Second)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	var start time.Time // of the attempt that works
+	err := retry.Do(ctx, log, "tally device-days", func() error {
+		start = time.Now()
+		return worker.Apply(ctx, touches)
+	})
+	if err != nil {
+		return err
 	}
 	select {
 	case <-time.After(min(10*time.Since(start), 2*time.Second)):
@@ -452,28 +446,14 @@ func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, 
 		copied = at
 		return nil
 	}
-	for {
-		wait := time.Second
-		for attempt := 1; ctx.Err() == nil; attempt++ {
-			err := pass()
-			if err == nil {
-				break
-			}
-			if ctx.Err() == nil {
-				log.Warn("records were not copied to the store; trying until it works", "error", err, "attempt", attempt)
-			}
-			select {
-			case <-time.After(wait):
-				wait = min(2*wait, time.Minute)
-			case <-ctx.Done():
-			}
-		}
+	for retry.Do(ctx, log, "copy records to the store", pass) == nil {
 		select {
 		case <-asked:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+	return nil // Do fails only when it is asked to stop
 }
 
 // rememberLatest tells the watch the latest readings in the store, for devices that
@@ -492,19 +472,7 @@ func rememberLatest(ctx context.Context, watch *ingest.Watch, registry *devices.
 		}
 		return nil
 	}
-	for wait, attempt := time.Second, 1; ctx.Err() == nil; wait, attempt = min(2*wait, time.Minute), attempt+1 {
-		err := all()
-		if err == nil {
-			break
-		}
-		if attempt == 1 && ctx.Err() == nil {
-			log.Warn("latest readings were not read from the store; trying until it works", "error", err)
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-	}
+	_ = retry.Do(ctx, log, "read the latest readings from the store", all) // it fails only when it is asked to stop
 	return nil
 }
 

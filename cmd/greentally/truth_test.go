@@ -16,7 +16,6 @@ import (
 	"greentally/devices"
 	"greentally/internal/strictyaml"
 	"greentally/rules"
-	"greentally/rules/indicators"
 	"greentally/simulator"
 	"greentally/store/memory"
 )
@@ -136,7 +135,7 @@ func simulatedMonth(t *testing.T, seed uint64, faultText string) ([]greentally.I
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := indicators.Load(live.Current().Kind, types.Type, indicators.Shipped())
+	set, err := openIndicators(c, live.Current(), types)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"greentally"
@@ -25,12 +26,16 @@ type test struct {
 		Population int      `yaml:"population"`
 		AreaM2     float64  `yaml:"area_m2"`
 		Latitude   *float64 `yaml:"latitude"`
+		Grid       string   `yaml:"grid"`
+
+		Sites []greentally.Site `yaml:"sites"`
 	} `yaml:"community"`
 	Devices []testDevice `yaml:"devices"`
 	Records []testRecord `yaml:"records"`
 	Want    struct {
 		Value        *float64           `yaml:"value"` // left out: there is none
 		Completeness *float64           `yaml:"completeness"`
+		Uncertainty  *float64           `yaml:"uncertainty"`
 		Estimated    float64            `yaml:"estimated_share"`
 		Verdict      greentally.Verdict `yaml:"verdict"`
 	} `yaml:"want"`
@@ -40,6 +45,7 @@ type test struct {
 type testDevice struct {
 	greentally.Device `yaml:",inline"`
 	Days              []testDay `yaml:"days"`
+	Copies            int       `yaml:"copies"` // how many such devices there are; default 1
 }
 
 // testDay is a device-day; one that is not there is written missing: true.
@@ -52,8 +58,9 @@ type testDay struct {
 		Known greentally.Duration `yaml:"known"`
 	} `yaml:"gauges"`
 	Registers map[string]struct {
-		Rise  float64             `yaml:"rise"`
-		Known greentally.Duration `yaml:"known"` // default 24h
+		Rise    float64             `yaml:"rise"`
+		Outside *float64            `yaml:"outside"`
+		Known   greentally.Duration `yaml:"known"` // default 24h
 	} `yaml:"registers"`
 }
 
@@ -82,10 +89,10 @@ type testRecord struct {
 func (s *Set) Check() (ran int, err error) {
 	var all []error
 	for _, ind := range s.indicators {
-		only := &Set{indicators: []*indicator{ind}, kinds: s.kinds, records: s.records}
+		only := s.with(ind)
 		for i := range ind.Tests {
 			ran++
-			if err := ind.Tests[i].run(only); err != nil {
+			if err := ind.Tests[i].run(only, ind.Indicator); err != nil {
 				all = append(all, ind.doc.Errorf([]any{"tests", i}, "test %q: %w", ind.Tests[i].Name, err))
 			}
 		}
@@ -93,18 +100,36 @@ func (s *Set) Check() (ran int, err error) {
 	return ran, errors.Join(all...)
 }
 
-func (t *test) run(s *Set) error {
+// with returns the set of the indicator and those that it takes from.
+func (s *Set) with(ind *indicator) *Set {
+	only := &Set{indicators: []*indicator{ind}, words: s.words}
+	for _, in := range ind.inputs {
+		if in.Indicator != "" && only.find(in.Indicator) == nil {
+			only.indicators = append(only.indicators, s.find(in.Indicator))
+		}
+	}
+	return only
+}
+
+func (t *test) run(s *Set, indicator string) error {
 	month := greentally.Month{Year: 2026, Month: time.October}
-	e := Evidence{Month: month, Community: &greentally.Community{ID: "test", Households: t.Community.Households, Population: t.Community.Population, AreaM2: t.Community.AreaM2, Latitude: t.Community.Latitude}}
+	e := Evidence{Month: month, Community: &greentally.Community{ID: "test", Households: t.Community.Households, Population: t.Community.Population, AreaM2: t.Community.AreaM2,
+		Latitude: t.Community.Latitude, Grid: t.Community.Grid, Sites: t.Community.Sites}}
 	length := 0
 	for i := range t.Devices {
 		td := &t.Devices[i]
 		td.Community = "test"
-		e.Community.Devices = append(e.Community.Devices, &td.Device)
 		length = max(length, len(td.Days))
-		for n, day := range td.Days {
-			if !day.Missing {
-				e.Days = append(e.Days, day.build(&td.Device, month.First().Add(n)))
+		for copy := range max(1, td.Copies) {
+			device := td.Device
+			if copy > 0 {
+				device.ID = fmt.Sprintf("%s-%d", td.ID, copy+1)
+			}
+			e.Community.Devices = append(e.Community.Devices, &device)
+			for n, day := range td.Days {
+				if !day.Missing {
+					e.Days = append(e.Days, day.build(&device, month.First().Add(n)))
+				}
 			}
 		}
 	}
@@ -118,7 +143,7 @@ func (t *test) run(s *Set) error {
 			Date: date, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
 	}
 	values := s.Compute(e)
-	got, want := values[0], t.Want
+	got, want := values[slices.IndexFunc(values, func(v greentally.IndicatorValue) bool { return v.Indicator == indicator })], t.Want
 	var all []error
 	switch {
 	case (got.Value == nil) != (want.Value == nil), got.Value != nil && math.Abs(*got.Value-*want.Value) > 1e-9:
@@ -126,6 +151,9 @@ func (t *test) run(s *Set) error {
 	}
 	if want.Completeness != nil && math.Abs(got.Completeness-*want.Completeness) > 1e-9 {
 		all = append(all, fmt.Errorf("completeness is %v, want %v", got.Completeness, *want.Completeness))
+	}
+	if want.Uncertainty != nil && (got.Uncertainty == nil || math.Abs(*got.Uncertainty-*want.Uncertainty) > 1e-9) {
+		all = append(all, fmt.Errorf("uncertainty is %s, want %v", show(got.Uncertainty), *want.Uncertainty))
 	}
 	if math.Abs(got.EstimatedShare-want.Estimated) > 1e-9 {
 		all = append(all, fmt.Errorf("the share of estimated mass is %v, want %v", got.EstimatedShare, want.Estimated))
@@ -175,7 +203,12 @@ func (t testDay) build(device *greentally.Device, date greentally.Date) greental
 		if known == 0 {
 			known = greentally.Duration(24 * time.Hour)
 		}
-		d.Registers[q] = greentally.RegisterDay{Rise: amount(r.Rise), Known: known}
+		register := greentally.RegisterDay{Rise: amount(r.Rise), Known: known}
+		if r.Outside != nil {
+			outside := amount(*r.Outside)
+			register.Outside = &outside
+		}
+		d.Registers[q] = register
 	}
 	return d
 }

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
 
 	"greentally"
 )
@@ -29,16 +31,28 @@ type Evidence struct {
 // evidence has no value, and says why.
 func (s *Set) Compute(e Evidence) []greentally.IndicatorValue {
 	g := gather(e)
-	values := make([]greentally.IndicatorValue, 0, len(s.indicators))
-	for _, ind := range s.indicators {
-		v, err := ind.compute(g)
-		if err != nil { // of this indicator alone, and no trying again helps
-			v.Value, v.Numerator, v.Denominator, v.Verdict = nil, nil, nil, greentally.InsufficientData
-			v.Reason = "it cannot be computed: " + err.Error()
+	values := make([]greentally.IndicatorValue, len(s.indicators))
+	for _, first := range []bool{true, false} { // those that others take from, and then the others
+		for i, ind := range s.indicators {
+			if first != !slices.ContainsFunc(ind.inputs, func(in compiled) bool { return in.Indicator != "" }) {
+				continue
+			}
+			v, parts, err := ind.compute(g)
+			if err != nil { // of this indicator alone, and no trying again helps
+				v.Value, v.Numerator, v.Denominator, v.Uncertainty, v.Verdict = nil, nil, nil, nil, greentally.InsufficientData
+				v.Reason = "it cannot be computed: " + err.Error()
+				parts = nil
+			}
+			values[i], g.done[ind.Indicator] = v, computed{v, parts}
 		}
-		values = append(values, v)
 	}
 	return values
+}
+
+// computed is an indicator that others can take from.
+type computed struct {
+	greentally.IndicatorValue
+	uncertainties map[string]float64 // standard, of numerator and denominator, by these names
 }
 
 // gathered is evidence, arranged.
@@ -49,6 +63,7 @@ type gathered struct {
 	devices  []*greentally.Device            // by ID
 	envs     map[string]deviceEnv            // by device
 	records  map[string][]*greentally.Record // by type
+	done     map[string]computed             // indicators, by name
 }
 
 type dayOf struct {
@@ -57,7 +72,7 @@ type dayOf struct {
 }
 
 func gather(e Evidence) *gathered {
-	g := &gathered{Evidence: e, days: map[string][]*dayOf{}, envs: map[string]deviceEnv{}, records: map[string][]*greentally.Record{}}
+	g := &gathered{Evidence: e, days: map[string][]*dayOf{}, envs: map[string]deviceEnv{}, records: map[string][]*greentally.Record{}, done: map[string]computed{}}
 	last := e.Through
 	if e.Month.Last().Before(last) {
 		last = e.Month.Last()
@@ -67,7 +82,7 @@ func gather(e Evidence) *gathered {
 	}
 	g.devices = slices.SortedFunc(slices.Values(e.Community.Devices), func(a, b *greentally.Device) int { return strings.Compare(a.ID, b.ID) })
 	for _, d := range g.devices {
-		g.envs[d.ID] = envOfDevice(d, e.Community.Latitude)
+		g.envs[d.ID] = envOfDevice(d, e.Community)
 	}
 	for i := range e.Days {
 		d := &e.Days[i]
@@ -86,44 +101,51 @@ func gather(e Evidence) *gathered {
 }
 
 func envOfCommunity(c *greentally.Community) communityEnv {
-	env := communityEnv{float64(c.Households), float64(c.Population), c.AreaM2, map[string]float64{}}
+	env := communityEnv{float64(c.Households), float64(c.Population), c.AreaM2, c.Grid, map[string]float64{}}
 	for _, d := range c.Devices {
 		env.Devices[d.Kind]++
 	}
 	return env
 }
 
-func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
-	v := greentally.IndicatorValue{
+// summed is an input, summed up.
+type summed struct {
+	greentally.InputValue
+	reason      string  // why there is no value
+	uncertainty float64 // standard
+}
+
+// compute also returns the standard uncertainties of numerator and denominator.
+func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts map[string]float64, err error) {
+	v = greentally.IndicatorValue{
 		Community: g.Community.ID, Month: g.Month, Indicator: ind.Indicator, Title: ind.Title, Unit: ind.Unit,
+		Source: ind.Source, Verified: ind.Verified, DisplayOnly: ind.displayOnly,
 		Floor: ind.Completeness, Target: ind.Target, Completeness: 1, Verdict: greentally.InsufficientData,
 	}
 	formula := map[string]any{"community": envOfCommunity(g.Community)}
 	type lack struct{ inputs, reason string }
 	var missing []lack
+	var inputs []summed
 	present := false
 	for i := range ind.inputs {
-		sum := ind.inputs[i].sum
-		if ind.inputs[i].Record != "" {
-			sum = ind.inputs[i].sumRecords
-		}
-		in, reason, err := sum(g)
+		in, err := ind.inputs[i].sum(g, ind)
 		if err != nil {
-			return v, err
+			return v, nil, err
 		}
 		if len(in.Devices)+len(in.Records) == 0 && slices.Contains(ind.Optional, in.Name) {
 			formula[in.Name] = 0.0
 			continue
 		}
-		present = true
-		v.Inputs = append(v.Inputs, in)
+		present = present || in.Factor == nil
+		inputs = append(inputs, in)
+		v.Inputs = append(v.Inputs, in.InputValue)
 		v.Completeness = min(v.Completeness, in.Completeness)
 		v.EstimatedShare = max(v.EstimatedShare, in.EstimatedShare)
 		if in.Value == nil {
-			if n := len(missing); n > 0 && missing[n-1].reason == reason { // say it once
+			if n := len(missing); n > 0 && missing[n-1].reason == in.reason { // say it once
 				missing[n-1].inputs += ", " + in.Name
 			} else {
-				missing = append(missing, lack{in.Name, reason})
+				missing = append(missing, lack{in.Name, in.reason})
 			}
 			continue
 		}
@@ -140,28 +162,30 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 			}
 			v.Reason += m.inputs + ": " + m.reason
 		}
-		return v, nil
+		return v, nil, nil
 	}
-	for _, part := range []struct {
-		to   **float64
-		from func() (any, error)
-	}{
-		{&v.Numerator, func() (any, error) { return expr.Run(ind.numerator, formula) }},
-		{&v.Denominator, func() (any, error) { return expr.Run(ind.denominator, formula) }},
-	} {
-		result, err := part.from()
-		if err != nil {
-			return v, err
-		}
-		number := result.(float64)
-		*part.to = &number
+	numerator, denominator, err := ind.evaluate(formula)
+	if err != nil {
+		return v, nil, err
 	}
-	if *v.Denominator == 0 {
+	v.Numerator, v.Denominator = &numerator, &denominator
+	if denominator == 0 {
 		v.Reason = "the denominator is 0"
-		return v, nil
+		return v, nil, nil
 	}
-	value := *v.Numerator / *v.Denominator
+	value := numerator / denominator
 	v.Value = &value
+	if ind.stated {
+		of, err := ind.propagate(formula, inputs)
+		if err != nil {
+			return v, nil, err
+		}
+		expanded := 2 * of["value"]
+		v.Uncertainty, v.Assumptions, parts = &expanded, ind.Assumptions, of
+		for _, in := range inputs {
+			v.Assumptions = append(slices.Clip(v.Assumptions), g.done[in.Indicator].Assumptions...)
+		}
+	}
 	switch {
 	case v.Completeness < v.Floor:
 		v.Reason = fmt.Sprintf("completeness %.3f is below %.3f", v.Completeness, v.Floor)
@@ -172,7 +196,54 @@ func (ind *indicator) compute(g *gathered) (greentally.IndicatorValue, error) {
 	default:
 		v.Verdict = greentally.Fail
 	}
-	return v, nil
+	return v, parts, nil
+}
+
+func (ind *indicator) evaluate(formula map[string]any) (numerator, denominator float64, err error) {
+	n, err := expr.Run(ind.numerator, formula)
+	if err != nil {
+		return 0, 0, err
+	}
+	d, err := expr.Run(ind.denominator, formula)
+	if err != nil {
+		return 0, 0, err
+	}
+	return n.(float64), d.(float64), nil
+}
+
+// propagate returns the standard uncertainties of numerator, denominator and value: each
+// input is moved by its own to either side, and what the result moves by is added in
+// quadrature (JCGM 100:2008, 5.1.2 and 5.1.3 note 2, for inputs that do not depend on each
+// other; a meter's error in use and baseline pulls the same way, so that this states more
+// than there is rather than less).
+func (ind *indicator) propagate(formula map[string]any, inputs []summed) (map[string]float64, error) {
+	squares := map[string]float64{}
+	for _, in := range inputs {
+		if in.uncertainty == 0 {
+			continue
+		}
+		moved := maps.Clone(formula)
+		moved[in.Name] = *in.Value + in.uncertainty
+		n1, d1, err := ind.evaluate(moved)
+		if err != nil {
+			return nil, err
+		}
+		moved[in.Name] = *in.Value - in.uncertainty
+		n2, d2, err := ind.evaluate(moved)
+		if err != nil {
+			return nil, err
+		}
+		if d1 == 0 || d2 == 0 {
+			return nil, fmt.Errorf("the uncertainty of %s is as large as the denominator", in.Name)
+		}
+		for name, change := range map[string]float64{"numerator": n1 - n2, "denominator": d1 - d2, "value": n1/d1 - n2/d2} {
+			squares[name] += change * change / 4
+		}
+	}
+	for name, square := range squares {
+		squares[name] = math.Sqrt(square)
+	}
+	return squares, nil
 }
 
 // lamps returns how many lamps the device's circuit has on the day, as was declared last.
@@ -206,24 +277,69 @@ func (g *gathered) recordsOf(name string, months int) []*greentally.Record {
 	return found
 }
 
+// sum adds up what the input means. If there is no value, the reason says why.
+func (in *compiled) sum(g *gathered, ind *indicator) (summed, error) {
+	switch {
+	case in.Record != "":
+		return in.sumRecords(g, ind)
+	case in.Factor != "":
+		return in.takeFactor(g)
+	case in.Indicator != "":
+		return in.takePart(g), nil
+	}
+	return in.sumDays(g)
+}
+
+// takeFactor takes the factor as it was at the end of the month.
+func (in *compiled) takeFactor(g *gathered) (s summed, err error) {
+	s.Name = in.name
+	of, err := expr.Run(in.of, map[string]any{"community": envOfCommunity(g.Community)})
+	if err != nil {
+		return s, err
+	}
+	v, err := in.factor.At(g.Month.Last(), of.(string))
+	if err != nil {
+		s.reason = err.Error()
+		return s, nil //nolint:nilerr // a factor that is not there yet is a missing value, with its reason
+	}
+	s.Value, s.Completeness, s.Factor = &v.Value, 1, &v
+	return s, nil
+}
+
+// takePart takes a part of another indicator.
+func (in *compiled) takePart(g *gathered) (s summed) {
+	other := g.done[in.Indicator]
+	s.Name, s.Indicator, s.Completeness, s.EstimatedShare, s.reason = in.name, in.Indicator, other.Completeness, other.EstimatedShare, other.Reason
+	for _, input := range other.Inputs {
+		s.Devices = append(s.Devices, input.Devices...)
+		s.Records = append(s.Records, input.Records...)
+	}
+	slices.Sort(s.Devices)
+	slices.Sort(s.Records)
+	s.Devices, s.Records = slices.Compact(s.Devices), slices.Compact(s.Records)
+	s.Value = map[string]*float64{"numerator": other.Numerator, "denominator": other.Denominator}[in.Part]
+	s.uncertainty = other.uncertainties[in.Part]
+	return s
+}
+
 // sumRecords adds up what the records contribute.
-func (in *compiled) sumRecords(g *gathered) (v greentally.InputValue, reason string, err error) {
+func (in *compiled) sumRecords(g *gathered, ind *indicator) (v summed, err error) {
 	v.Name = in.name
 	var total greentally.Amount
 	var counted []*greentally.Record
-	for _, r := range g.recordsOf(in.Record, in.Months) {
+	for _, r := range g.recordsOf(in.Record, ind.Months) {
 		if slices.ContainsFunc(in.needs, func(name string) bool { _, has := r.Values[name]; return !has }) {
 			continue
 		}
 		wanted, err := expr.Run(in.where, map[string]any{"record": envOfRecord(r)})
 		if err != nil {
-			return v, "", err
+			return v, err
 		}
 		if wanted.(bool) {
 			counted = append(counted, r)
 		}
 	}
-	if in.Latest && len(counted) > 1 {
+	if ind.Latest && len(counted) > 1 {
 		counted = counted[len(counted)-1:]
 	}
 	for _, r := range counted {
@@ -233,27 +349,28 @@ func (in *compiled) sumRecords(g *gathered) (v greentally.InputValue, reason str
 		}
 		result, err := expr.Run(in.value, env)
 		if err != nil {
-			return v, "", fmt.Errorf("input %s, record %s: %w", in.name, r.ID, err)
+			return v, fmt.Errorf("input %s, record %s: %w", in.name, r.ID, err)
 		}
 		amount, ok := greentally.AmountOf(result.(float64))
 		if !ok {
-			return v, "", fmt.Errorf("input %s, record %s: %v is no amount", in.name, r.ID, result)
+			return v, fmt.Errorf("input %s, record %s: %v is no amount", in.name, r.ID, result)
 		}
 		if total, ok = plus(total, amount); !ok {
-			return v, "", fmt.Errorf("input %s: the sum is too large", in.name)
+			return v, fmt.Errorf("input %s: the sum is too large", in.name)
 		}
 		v.Records = append(v.Records, r.ID)
 	}
 	if len(counted) == 0 {
 		when := "in " + g.Month.String()
-		if in.Months > 1 {
-			when = fmt.Sprintf("in the %d months to %s", in.Months, g.Month)
+		if ind.Months > 1 {
+			when = fmt.Sprintf("in the %d months to %s", ind.Months, g.Month)
 		}
-		return v, fmt.Sprintf("there is no %s %s that says it", in.Record, when), nil
+		v.reason = fmt.Sprintf("there is no %s %s that says it", in.Record, when)
+		return v, nil
 	}
 	value := total.Float()
 	v.Value, v.Completeness = &value, 1
-	return v, "", nil
+	return v, nil
 }
 
 // plus adds two amounts; false if the sum is none.
@@ -273,14 +390,13 @@ func envOfRecord(r *greentally.Record) recordEnv {
 	return env
 }
 
-// sum adds up what the device-days contribute. If the value is missing, reason says
-// why. Contributions are rounded to millionths before they are added, so that the sum
-// does not depend on their order.
-func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, err error) {
+// sumDays adds up what the device-days contribute. Contributions are rounded to
+// millionths before they are added, so that the sum does not depend on their order.
+func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 	v.Name = in.name
 	var total greentally.Amount
 	var size, estimated greentally.Amount // of the contributions, signs aside
-	var covered float64
+	var covered, squares float64
 	expected, counted := 0, 0
 	factors := map[greentally.Stream]*mean{}
 	for _, device := range g.devices {
@@ -290,7 +406,7 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 		if in.where != nil {
 			wanted, err := expr.Run(in.where, map[string]any{"device": g.envs[device.ID]})
 			if err != nil {
-				return v, "", err
+				return v, err
 			}
 			if !wanted.(bool) {
 				continue
@@ -298,6 +414,7 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 		}
 		v.Devices = append(v.Devices, device.ID)
 		expected += g.expected
+		var limit greentally.Amount // of the device's error
 		for _, day := range g.days[device.ID] {
 			if day.env == nil {
 				own := g.envs[device.ID]
@@ -307,11 +424,10 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 			if slices.ContainsFunc(in.needs, func(q string) bool { return day.env[q] == nil }) {
 				continue // missing, and so not covered
 			}
-			result, err := expr.Run(in.value, day.env)
+			contribution, err := in.run(in.value, day)
 			if err != nil {
-				return v, "", fmt.Errorf("input %s, device-day %s %s: %w", in.name, day.DeviceKey, day.Date, err)
+				return v, err
 			}
-			contribution := result.(float64)
 			if in.Times != nil && contribution != 0 {
 				factor := factors[device.Stream]
 				if factor == nil {
@@ -322,19 +438,33 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 			}
 			amount, ok := greentally.AmountOf(contribution)
 			if !ok {
-				return v, "", fmt.Errorf("input %s, device-day %s %s: %v is no amount", in.name, day.DeviceKey, day.Date, contribution)
+				return v, fmt.Errorf("input %s, device-day %s %s: %v is no amount", in.name, day.DeviceKey, day.Date, contribution)
 			}
 			if total, ok = plus(total, amount); !ok {
-				return v, "", fmt.Errorf("input %s: the sum is too large", in.name)
+				return v, fmt.Errorf("input %s: the sum is too large", in.name)
 			}
 			size += max(amount, -amount)
 			if in.restsOnEstimates(day) {
 				estimated += max(amount, -amount)
 			}
+			if in.error != nil {
+				ratio, err := in.run(in.error, day)
+				if err != nil {
+					return v, err
+				}
+				wrong, ok := greentally.AmountOf(ratio * contribution)
+				if !ok || ratio < 0 {
+					return v, fmt.Errorf("input %s, device-day %s %s: error_ratio: %v is no part that it can be wrong by", in.name, day.DeviceKey, day.Date, ratio)
+				}
+				limit += wrong // signed, as an error of the device is the same on all its days
+			}
 			covered += day.Completeness()
 			counted++
 		}
+		squares += limit.Float() * limit.Float()
 	}
+	// The error of a device is anywhere within its limits (JCGM 100:2008, 4.3.7).
+	v.uncertainty = math.Sqrt(squares / 3)
 	if expected > 0 {
 		v.Completeness = covered / float64(expected)
 	}
@@ -342,24 +472,36 @@ func (in *compiled) sum(g *gathered) (v greentally.InputValue, reason string, er
 		f := factors[stream]
 		v.Records = append(v.Records, f.records...)
 		if len(f.records) == 0 {
-			reason = fmt.Sprintf("there is no %s of the stream %s in %s", in.Times.Record, stream, g.Month)
-			return v, reason, nil
+			v.reason = fmt.Sprintf("there is no %s of the stream %s in %s", in.Times.Record, stream, g.Month)
+			return v, nil
 		}
 	}
 	switch {
 	case len(v.Devices) == 0:
-		return v, fmt.Sprintf("no device of kind %s is meant by it", in.Kind), nil
+		v.reason = fmt.Sprintf("no device of kind %s is meant by it", in.Kind)
+		return v, nil
 	case g.expected == 0:
-		return v, "no day of the month is over yet", nil
+		v.reason = "no day of the month is over yet"
+		return v, nil
 	case counted == 0:
-		return v, fmt.Sprintf("none of %d devices has a device-day", len(v.Devices)), nil
+		v.reason = fmt.Sprintf("none of %d devices has a device-day", len(v.Devices))
+		return v, nil
 	}
 	value := total.Float()
 	v.Value = &value
 	if size > 0 {
 		v.EstimatedShare = estimated.Float() / size.Float()
 	}
-	return v, "", nil
+	return v, nil
+}
+
+// run evaluates an expression over a device-day.
+func (in *compiled) run(program *vm.Program, day *dayOf) (float64, error) {
+	result, err := expr.Run(program, day.env)
+	if err != nil {
+		return 0, fmt.Errorf("input %s, device-day %s %s: %w", in.name, day.DeviceKey, day.Date, err)
+	}
+	return result.(float64), nil
 }
 
 // restsOnEstimates reports whether a mass that the input uses is estimated on the day.
@@ -376,7 +518,7 @@ type mean struct {
 	records []string
 }
 
-func (f *factor) mean(records []*greentally.Record, stream greentally.Stream) *mean {
+func (f *times) mean(records []*greentally.Record, stream greentally.Stream) *mean {
 	var m mean
 	var sum, weights float64
 	for _, r := range records {

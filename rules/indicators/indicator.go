@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -30,28 +31,42 @@ type file struct {
 	Optional     []string           `yaml:"optional"` // inputs that are 0 where no device is meant by them; one must be there
 	Target       *greentally.Target `yaml:"target"`
 	Completeness float64            `yaml:"completeness"`
+	Assumptions  []greentally.Text  `yaml:"assumptions"` // that the uncertainty rests on
 	Tests        []test             `yaml:"tests"`
+
+	// Of inputs over records: how many months up to this one are looked at, by default 1,
+	// and whether the latest record alone counts. A record counts only if it has all the
+	// values of its type that the file's inputs use.
+	Months int  `yaml:"months"`
+	Latest bool `yaml:"latest"`
 }
 
-// input is a sum over device-days, or over records.
+// input is one of: a sum over device-days of a kind, a sum over records of a type, a
+// factor, or a part of another indicator.
 type input struct {
 	Kind  string   `yaml:"kind"`
-	Where string   `yaml:"where"` // which devices; expression over device, true if left out
-	Needs []string `yaml:"needs"` // quantities that a day must have, or values that a record must have, beside those in value
-	Value string   `yaml:"value"` // what a device-day contributes; expression over its quantities, device and day
-	Times *factor  `yaml:"times"`
+	Where string   `yaml:"where"` // which devices or records; expression over device or record, true if left out
+	Needs []string `yaml:"needs"` // quantities that a day must have, beside those in value
+	Value string   `yaml:"value"` // what a device-day or record contributes; expression over its quantities, device and day, or over its values and record
+	Times *times   `yaml:"times"`
 
-	// Of records instead: their type; where is an expression over record, and value one
-	// over the record's values and record. A record without one of these, or of those
-	// needed, does not count.
+	// ErrorRatio is by which part of it what a device-day contributes can be wrong;
+	// expression over its quantities, device and day. The error is taken as one of the
+	// device, the same on all its days.
+	ErrorRatio string `yaml:"error_ratio"`
+
 	Record string `yaml:"record"`
-	Months int    `yaml:"months"` // how many months up to this one are looked at; default 1
-	Latest bool   `yaml:"latest"` // only the latest record counts
+
+	Factor string `yaml:"factor"`
+	Of     string `yaml:"of"` // which part of it; expression over community
+
+	Indicator string `yaml:"indicator"` // one that does not rest on another itself
+	Part      string `yaml:"part"`      // numerator or denominator
 }
 
-// factor multiplies what a device-day contributes by a value from the records of the
+// times multiplies what a device-day contributes by a value from the records of the
 // device's stream: the mean over the month's records, weighted.
-type factor struct {
+type times struct {
 	Record string `yaml:"record"` // type of record
 	Value  string `yaml:"value"`  // name of the value
 	Weight string `yaml:"weight"` // name of the value that weighs it
@@ -60,8 +75,14 @@ type factor struct {
 // Set is a set of indicators, ready to compute.
 type Set struct {
 	indicators []*indicator // by name
-	kinds      func(string) (*greentally.Kind, bool)
-	records    func(string) (greentally.RecordType, bool)
+	words      Vocabulary
+}
+
+// Vocabulary is what indicators can be about.
+type Vocabulary struct {
+	Kind       func(name string) (*greentally.Kind, bool)
+	RecordType func(name string) (greentally.RecordType, bool)
+	Factor     func(name string) (greentally.Factor, bool)
 }
 
 type indicator struct {
@@ -70,13 +91,17 @@ type indicator struct {
 	doc                    *strictyaml.Doc
 	inputs                 []compiled // by name
 	numerator, denominator *vm.Program
+	stated                 bool // whether an uncertainty is
+	displayOnly            bool
 }
 
 type compiled struct {
 	input
 	name         string
 	where, value *vm.Program
+	error, of    *vm.Program
 	needs        []string // quantities, or values of records
+	factor       greentally.Factor
 }
 
 // defaultFloor is the completeness below which there is no verdict, unless the file
@@ -100,8 +125,8 @@ func compile(text string, env map[string]any, result expr.Option) (*vm.Program, 
 
 // Load loads the YAML files in the folders. The error joins all that is wrong with any
 // of them.
-func Load(kinds func(string) (*greentally.Kind, bool), records func(string) (greentally.RecordType, bool), folders ...strictyaml.Folder) (*Set, error) {
-	s := &Set{kinds: kinds, records: records}
+func Load(words Vocabulary, folders ...strictyaml.Folder) (*Set, error) {
+	s := &Set{words: words}
 	var all []error
 	seen := map[string]string{}
 	for _, folder := range folders {
@@ -124,6 +149,9 @@ func Load(kinds func(string) (*greentally.Kind, bool), records func(string) (gre
 		}
 	}
 	slices.SortFunc(s.indicators, func(a, b *indicator) int { return strings.Compare(a.Indicator, b.Indicator) })
+	for _, ind := range s.indicators {
+		all = append(all, s.link(ind))
+	}
 	if err := errors.Join(all...); err != nil {
 		return nil, err
 	}
@@ -163,52 +191,50 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 	if ind.Completeness < 0 || ind.Completeness > 1 {
 		add([]any{"completeness"}, "completeness must be 0 to 1")
 	}
+	if ind.Months < 0 || ind.Months > 60 {
+		add([]any{"months"}, "months is 1 to 60")
+	}
 	formula := map[string]any{"community": communityEnv{}}
 	for _, inputName := range slices.Sorted(maps.Keys(ind.Inputs)) {
 		in := compiled{input: ind.Inputs[inputName], name: inputName}
 		at := func(key string) []any { return []any{"inputs", inputName, key} }
 		formula[inputName] = 0.0
-		if in.Record != "" {
+		if key, also := in.mixed(); also != "" {
+			add(at(also), "an input with %s has no %s", key, also)
+			continue
+		}
+		switch {
+		case in.Record != "":
 			s.parseRecordInput(&in, at, add)
-			ind.inputs = append(ind.inputs, in)
-			continue
-		}
-		if in.Months != 0 || in.Latest {
-			add(at("months"), "months and latest are of records; give record instead of kind")
-		}
-		kind, ok := s.kinds(in.Kind)
-		if !ok {
-			add(at("kind"), "there is no kind %q", in.Kind)
-			continue
-		}
-		env := dayEnv(kind)
-		if in.Where != "" {
-			if in.where, err = compile(in.Where, map[string]any{"device": deviceEnv{}}, expr.AsBool()); err != nil {
-				add(at("where"), "where: %w", err)
+		case in.Factor != "":
+			s.parseFactorInput(&in, at, add)
+			ind.displayOnly = ind.displayOnly || in.factor.DisplayOnly
+		case in.Indicator != "":
+			if in.Part != "numerator" && in.Part != "denominator" {
+				add(at("part"), "part: say numerator or denominator")
 			}
-		}
-		if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
-			add(at("value"), "value: %w", err)
-		} else {
-			in.needs = quantitiesIn(in.value, kind)
-		}
-		for _, q := range in.Needs {
-			if _, ok := kind.Quantity(q); !ok {
-				add(at("needs"), "kind %s has no quantity %q", kind.Name, q)
-			}
-			in.needs = append(in.needs, q)
-		}
-		if f := in.Times; f != nil {
-			if f.Record == "" || f.Value == "" || f.Weight == "" {
-				add(at("times"), "times needs record, value and weight")
-			} else if t, ok := s.records(f.Record); !ok {
-				add(at("times"), "there is no type of record %q", f.Record)
-			} else if !hasValue(t, f.Value) || !hasValue(t, f.Weight) {
-				add(at("times"), "a %s has not both of the values %s and %s", f.Record, f.Value, f.Weight)
-			}
+		default:
+			s.parseDayInput(&in, at, add)
+			ind.stated = ind.stated || in.error != nil
 		}
 		ind.inputs = append(ind.inputs, in)
 	}
+	ind.shareNeeds()
+	if len(ind.Assumptions) > 0 && !ind.stated {
+		add([]any{"assumptions"}, "assumptions are of the uncertainty; give inputs an error_ratio")
+	}
+	for i, text := range ind.Assumptions {
+		if text.ZH == "" || text.EN == "" {
+			add([]any{"assumptions", i}, "an assumption needs zh and en")
+		}
+	}
+	if ind.displayOnly && ind.Target != nil {
+		add([]any{"target"}, "a factor in it is for display only, so that nothing can be held against it")
+	}
+	if records := slices.ContainsFunc(ind.inputs, func(in compiled) bool { return in.Record != "" }); !records && (ind.Months != 0 || ind.Latest) {
+		add([]any{"months"}, "months and latest are of records, and no input is")
+	}
+	ind.Months = max(1, ind.Months)
 	if len(ind.Inputs) == 0 {
 		add(nil, "there are no inputs")
 	}
@@ -228,19 +254,84 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 	return ind, errors.Join(all...)
 }
 
+// mixed returns two keys that do not go together, if there are any.
+func (in *input) mixed() (key, also string) {
+	forms := []struct {
+		key   string
+		given bool
+		may   []string
+	}{
+		{"kind", in.Kind != "", []string{"where", "needs", "value", "times", "error_ratio"}},
+		{"record", in.Record != "", []string{"where", "value"}},
+		{"factor", in.Factor != "", []string{"of"}},
+		{"indicator", in.Indicator != "", []string{"part"}},
+	}
+	given := map[string]bool{"where": in.Where != "", "needs": len(in.Needs) > 0, "value": in.Value != "", "times": in.Times != nil,
+		"error_ratio": in.ErrorRatio != "", "of": in.Of != "", "part": in.Part != ""}
+	for _, form := range forms {
+		given[form.key] = form.given
+	}
+	for _, form := range forms {
+		if !form.given {
+			continue
+		}
+		for _, other := range slices.Sorted(maps.Keys(given)) {
+			if given[other] && other != form.key && !slices.Contains(form.may, other) {
+				return form.key, other
+			}
+		}
+	}
+	return "", ""
+}
+
+// parseDayInput compiles an input that sums over device-days.
+func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
+	kind, ok := s.words.Kind(in.Kind)
+	if !ok {
+		add(at("kind"), "there is no kind %q", in.Kind)
+		return
+	}
+	env := dayEnv(kind)
+	var err error
+	if in.Where != "" {
+		if in.where, err = compile(in.Where, map[string]any{"device": deviceEnv{}}, expr.AsBool()); err != nil {
+			add(at("where"), "where: %w", err)
+		}
+	}
+	if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
+		add(at("value"), "value: %w", err)
+	} else {
+		in.needs = quantitiesIn(in.value, kind)
+	}
+	if in.ErrorRatio != "" {
+		if in.error, err = compile(in.ErrorRatio, env, expr.AsFloat64()); err != nil {
+			add(at("error_ratio"), "error_ratio: %w", err)
+		}
+	}
+	for _, q := range in.Needs {
+		if _, ok := kind.Quantity(q); !ok {
+			add(at("needs"), "kind %s has no quantity %q", kind.Name, q)
+		}
+		in.needs = append(in.needs, q)
+	}
+	if f := in.Times; f != nil {
+		if f.Record == "" || f.Value == "" || f.Weight == "" {
+			add(at("times"), "times needs record, value and weight")
+		} else if t, ok := s.words.RecordType(f.Record); !ok {
+			add(at("times"), "there is no type of record %q", f.Record)
+		} else if !hasValue(t, f.Value) || !hasValue(t, f.Weight) {
+			add(at("times"), "a %s has not both of the values %s and %s", f.Record, f.Value, f.Weight)
+		}
+	}
+}
+
 // parseRecordInput compiles an input that sums over records.
 func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
-	t, ok := s.records(in.Record)
-	switch {
-	case !ok:
+	t, ok := s.words.RecordType(in.Record)
+	if !ok {
 		add(at("record"), "there is no type of record %q", in.Record)
 		return
-	case in.Kind != "" || in.Times != nil:
-		add(at("record"), "an input is of a kind or of records; kind and times do not go with record")
-	case in.Months < 0 || in.Months > 60:
-		add(at("months"), "months is 1 to 60")
 	}
-	in.Months = max(1, in.Months)
 	env := map[string]any{"record": recordEnv{}}
 	for _, v := range t.Values {
 		env[v.Name] = 0.0
@@ -259,12 +350,71 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 			in.needs = append(in.needs, v.Name)
 		}
 	}
-	for _, name := range in.Needs {
-		if !hasValue(t, name) {
-			add(at("needs"), "a %s has no value %q", t.Name, name)
-		}
-		in.needs = append(in.needs, name)
+}
+
+// parseFactorInput compiles an input that is a factor.
+func (s *Set) parseFactorInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
+	var ok bool
+	if in.factor, ok = s.words.Factor(in.Factor); !ok {
+		add(at("factor"), "there is no factor %q", in.Factor)
 	}
+	var err error
+	if in.of, err = compile(cmp.Or(in.Of, `""`), map[string]any{"community": communityEnv{}}, expr.AsKind(reflect.String)); err != nil {
+		add(at("of"), "of: %w", err)
+	}
+}
+
+// shareNeeds makes records count only if they have all the values of their type that the
+// inputs use, so that numerator and denominator speak of the same.
+func (ind *indicator) shareNeeds() {
+	all := map[string][]string{} // by type of record
+	for _, in := range ind.inputs {
+		if in.Record != "" {
+			all[in.Record] = append(all[in.Record], in.needs...)
+		}
+	}
+	for name, needs := range all {
+		slices.Sort(needs)
+		all[name] = slices.Compact(needs)
+	}
+	for i, in := range ind.inputs {
+		if in.Record != "" {
+			ind.inputs[i].needs = all[in.Record]
+		}
+	}
+}
+
+// link checks what an indicator takes from others.
+func (s *Set) link(ind *indicator) error {
+	var all []error
+	for _, in := range ind.inputs {
+		if in.Indicator == "" {
+			continue
+		}
+		other := s.find(in.Indicator)
+		at := []any{"inputs", in.name, "indicator"}
+		switch {
+		case other == nil:
+			all = append(all, ind.doc.Errorf(at, "there is no indicator %q", in.Indicator))
+		case slices.ContainsFunc(other.inputs, func(in compiled) bool { return in.Indicator != "" }):
+			all = append(all, ind.doc.Errorf(at, "%s itself takes from another indicator; take from that one, so that nothing goes in circles", in.Indicator))
+		default:
+			ind.stated = ind.stated || other.stated
+			ind.displayOnly = ind.displayOnly || other.displayOnly
+			if ind.displayOnly && ind.Target != nil {
+				all = append(all, ind.doc.Errorf([]any{"target"}, "%s is for display only, so that nothing can be held against it", in.Indicator))
+			}
+		}
+	}
+	return errors.Join(all...)
+}
+
+func (s *Set) find(name string) *indicator {
+	i := slices.IndexFunc(s.indicators, func(ind *indicator) bool { return ind.Indicator == name })
+	if i < 0 {
+		return nil
+	}
+	return s.indicators[i]
 }
 
 func hasValue(t greentally.RecordType, name string) bool {
@@ -305,6 +455,7 @@ type (
 		Households float64 `expr:"households"`
 		Population float64 `expr:"population"`
 		AreaM2     float64 `expr:"area_m2"`
+		Grid       string  `expr:"grid"` // regional grid; empty if not said
 
 		Devices map[string]float64 `expr:"devices"` // how many there are, by kind
 	}
@@ -314,6 +465,8 @@ type (
 		Stream         string      `expr:"stream"`
 		CapacityLitres float64     `expr:"capacity_litres"`
 		MaxLoadKg      float64     `expr:"max_load_kg"`
+		OpenHours      float64     `expr:"open_hours"`  // of a day in which its site is open; 0 if always
+		MeterClass     float64     `expr:"meter_class"` // limits of error, percent; 0 if unknown
 		Lamps          float64     `expr:"lamps"`
 		Baseline       baselineEnv `expr:"baseline"`
 	}
@@ -325,6 +478,7 @@ type (
 		Days       float64 `expr:"days"`
 		Follows    string  `expr:"follows"`     // always or night
 		NightHours float64 `expr:"night_hours"` // mean length of the period's nights; 0 if unknown
+		ErrorRatio float64 `expr:"error_ratio"` // 0 if nobody stated it
 	}
 	dateEnv struct {
 		NightHours   float64 `expr:"night_hours"` // length of the night; 0 if the community has no latitude
@@ -351,6 +505,7 @@ type (
 	}
 	registerEnv struct {
 		Rise       float64 `expr:"rise"`
+		Outside    float64 `expr:"outside"` // of Rise, outside the hours in which the site is open
 		Estimated  float64 `expr:"estimated"`
 		KnownHours float64 `expr:"known_hours"`
 	}
@@ -385,13 +540,17 @@ func dayEnv(kind *greentally.Kind) map[string]any {
 	return env
 }
 
-func envOfDevice(d *greentally.Device, latitude *float64) deviceEnv {
-	env := deviceEnv{Kind: d.Kind, Site: d.Site, Stream: string(d.Stream), CapacityLitres: d.CapacityLitres, MaxLoadKg: d.MaxLoadKg, Lamps: float64(d.Lamps)}
+func envOfDevice(d *greentally.Device, c *greentally.Community) deviceEnv {
+	env := deviceEnv{Kind: d.Kind, Site: d.Site, Stream: string(d.Stream), CapacityLitres: d.CapacityLitres, MaxLoadKg: d.MaxLoadKg,
+		MeterClass: d.MeterClass, Lamps: float64(d.Lamps)}
+	for _, o := range c.OpenAt(d.Site) {
+		env.OpenHours += (o.To - o.From).Hours()
+	}
 	if b := d.Baseline; b != nil {
 		env.Baseline = baselineEnv{Option: b.Option, Lamps: float64(b.Lamps), LampPowerW: b.LampPowerW, EnergyKWh: b.EnergyKWh, Days: b.Days,
-			Follows: cmp.Or(b.Follows, "always")}
-		if latitude != nil && b.From != nil && b.Days >= 1 {
-			env.Baseline.NightHours = meanNight(*latitude, *b.From, int(b.Days))
+			Follows: cmp.Or(b.Follows, "always"), ErrorRatio: b.ErrorRatio}
+		if c.Latitude != nil && b.From != nil && b.Days >= 1 {
+			env.Baseline.NightHours = meanNight(*c.Latitude, *b.From, int(b.Days))
 		}
 	}
 	return env
@@ -426,7 +585,11 @@ func envOfDay(d *greentally.DeviceDay, device deviceEnv, latitude *float64) map[
 		env[q] = gaugeEnv{g.Min.Float(), g.Max.Float(), g.Mean.Float(), hours(g.Known), hours(g.Above)}
 	}
 	for q, r := range d.Registers {
-		env[q] = registerEnv{r.Rise.Float(), r.Estimated.Float(), hours(r.Known)}
+		register := registerEnv{Rise: r.Rise.Float(), Estimated: r.Estimated.Float(), KnownHours: hours(r.Known)}
+		if r.Outside != nil {
+			register.Outside = r.Outside.Float()
+		}
+		env[q] = register
 	}
 	for q, s := range d.States {
 		held := map[string]float64{}
@@ -438,11 +601,13 @@ func envOfDay(d *greentally.DeviceDay, device deviceEnv, latitude *float64) map[
 	return env
 }
 
-// Units returns the units of the indicators, by name.
+// Units returns the units of the indicators that schemes can rest on, by name.
 func (s *Set) Units() map[string]string {
 	units := map[string]string{}
 	for _, ind := range s.indicators {
-		units[ind.Indicator] = ind.Unit
+		if !ind.displayOnly {
+			units[ind.Indicator] = ind.Unit
+		}
 	}
 	return units
 }

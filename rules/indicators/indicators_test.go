@@ -1,7 +1,9 @@
 package indicators_test
 
 import (
+	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,10 +13,10 @@ import (
 
 	"greentally"
 	"greentally/internal/strictyaml"
+	"greentally/rules/factors"
 	"greentally/rules/indicators"
 )
 
-// kinds reads the kinds that are shipped.
 // types returns the types of records that are shipped.
 func types(t testing.TB) func(string) (greentally.RecordType, bool) {
 	t.Helper()
@@ -40,6 +42,7 @@ func types(t testing.TB) func(string) (greentally.RecordType, bool) {
 	return func(name string) (greentally.RecordType, bool) { one, ok := all[name]; return one, ok }
 }
 
+// kinds reads the kinds that are shipped.
 func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
 	t.Helper()
 	files, err := filepath.Glob("../../devices/kinds/*.yaml")
@@ -67,8 +70,18 @@ func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
 	}
 }
 
+// words are what is shipped.
+func words(t testing.TB) indicators.Vocabulary {
+	t.Helper()
+	set, err := factors.Load(factors.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return indicators.Vocabulary{Kind: kinds(t), RecordType: types(t), Factor: set.Factor}
+}
+
 func TestShippedIndicatorsPassTheirTests(t *testing.T) {
-	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
+	set, err := indicators.Load(words(t), indicators.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +91,86 @@ func TestShippedIndicatorsPassTheirTests(t *testing.T) {
 	}
 	if set.Len() < 6 || ran < 2*set.Len() {
 		t.Errorf("%d tests of %d indicators", ran, set.Len())
+	}
+}
+
+var update = flag.Bool("update", false, "write the list in docs/indicators.md")
+
+// TestDocs compares the list of what is shipped in the documentation.
+func TestDocs(t *testing.T) {
+	set, err := indicators.Load(words(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list strings.Builder
+	list.WriteString("| indicator | | unit | target | read in the source | source |\n|---|---|---|---|---|---|\n")
+	for _, v := range set.Compute(indicators.Evidence{Community: &greentally.Community{ID: "c"}, Month: greentally.Month{Year: 2026, Month: 10}}) {
+		target := ""
+		switch {
+		case v.DisplayOnly:
+			target = "for display only"
+		case v.Target != nil && v.Target.AtLeast != nil:
+			target = fmt.Sprintf("≥ %v", *v.Target.AtLeast)
+		case v.Target != nil:
+			target = fmt.Sprintf("≤ %v", *v.Target.AtMost)
+		}
+		fmt.Fprintf(&list, "| `%s` | %s<br>%s | %s | %s | %s | %s |\n", v.Indicator, v.Title.ZH, v.Title.EN, v.Unit, target, map[bool]string{true: "yes", false: "no"}[v.Verified], v.Source)
+	}
+	const file, from, to = "../../docs/indicators.md", "-update -->\n", "<!-- end -->"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(data), from)
+	_, tail, also := strings.Cut(rest, to)
+	if !ok || !also {
+		t.Fatalf("%s has no place for the list", file)
+	}
+	want := head + from + "\n" + list.String() + "\n" + to + tail
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(data) != want {
+		t.Error("the list in docs/indicators.md is not what is shipped; run this test with -update")
+	}
+}
+
+// An error of a meter adds up over its days; those of two meters do not depend on each other.
+func TestUncertaintyOfDaysAndDevices(t *testing.T) {
+	set, err := indicators.Load(words(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	month := greentally.Month{Year: 2026, Month: 10}
+	saved := func(meters, days int) float64 {
+		e := indicators.Evidence{Community: &greentally.Community{ID: "c"}, Month: month, Through: month.First().Add(days - 1)}
+		for i := range meters {
+			d := &greentally.Device{Community: "c", ID: fmt.Sprint("m", i), Kind: "lighting_meter", Baseline: &greentally.Baseline{Option: "B", EnergyKWh: 300, Days: 30}}
+			e.Community.Devices = append(e.Community.Devices, d)
+			for n := range days {
+				e.Days = append(e.Days, greentally.DeviceDay{DeviceKey: d.Key(), Date: month.First().Add(n), Hours: 24, Covered: greentally.Duration(24 * time.Hour),
+					Registers: map[string]greentally.RegisterDay{"energy_kwh": {Rise: 4 * greentally.Unit, Known: greentally.Duration(24 * time.Hour)}}})
+			}
+		}
+		for _, v := range set.Compute(e) {
+			if v.Indicator == "lighting_saved_kwh" && v.Uncertainty != nil && len(v.Assumptions) == 3 {
+				return *v.Uncertainty
+			}
+		}
+		t.Fatal("no uncertainty, or not its assumptions")
+		return 0
+	}
+	one := saved(1, 1)
+	for _, tt := range []struct {
+		meters, days int
+		times        float64
+	}{{1, 9, 9}, {9, 1, 3}, {4, 5, 10}} {
+		if got := saved(tt.meters, tt.days) / one; math.Abs(got-tt.times) > 1e-6 {
+			t.Errorf("%d meters over %d days: %v times that of one over one, want %v", tt.meters, tt.days, got, tt.times)
+		}
 	}
 }
 
@@ -114,15 +207,23 @@ func TestLoadRefuses(t *testing.T) {
 		{"two targets", "unit: ratio", "unit: ratio\ntarget: {at_least: 1, at_most: 2}", []string{"good.yaml:4: target needs"}},
 		{"records of a type that is not there", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: surwey, value: asked}", []string{`good.yaml:6: there is no type of record "surwey"`}},
 		{"a value that its records do not have", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: kg}", []string{"good.yaml:6: value: unknown name kg"}},
-		{"both devices and records", "{kind: sorting_bin, where: device", "{record: survey, kind: sorting_bin, where: device", []string{"good.yaml:6: an input is of a kind or of records"}},
-		{"a needed value that its records do not have", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, needs: [kg]}", []string{`good.yaml:6: a survey has no value "kg"`}},
-		{"too many months", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, months: 61}", []string{"good.yaml:6: months is 1 to 60"}},
-		{"months of devices", "value: mass_kg.collected}", "value: mass_kg.collected, months: 2}", []string{"good.yaml:6: months and latest are of records"}},
+		{"both devices and records", "{kind: sorting_bin, where: device", "{record: survey, kind: sorting_bin, where: device", []string{"good.yaml:6: an input with kind has no record"}},
+		{"a quantity that records need", `{kind: sorting_bin, where: device.stream == "food", value: mass_kg.collected}`, "{record: survey, value: asked, needs: [asked]}", []string{"good.yaml:6: an input with record has no needs"}},
+		{"too many months", "{kind: sorting_bin, where: device.stream == \"food\", value: mass_kg.collected}\n", "{record: survey, value: asked}\nmonths: 61\n", []string{"good.yaml:7: months is 1 to 60"}},
+		{"months of devices", "numerator: a", "months: 2\nnumerator: a", []string{"good.yaml:7: months and latest are of records"}},
+		{"an error that is no expression", "value: mass_kg.collected}", "value: mass_kg.collected, error_ratio: device.klass}", []string{"good.yaml:6: error_ratio: ", "klass"}},
+		{"assumptions of nothing", "numerator: a", "assumptions: [{zh: 甲, en: A}]\nnumerator: a", []string{"good.yaml:7: assumptions are of the uncertainty"}},
+		{"a factor that is not there", "inputs:\n", "inputs:\n  f: {factor: gird}\n", []string{`good.yaml:6: there is no factor "gird"`}},
+		{"a part of a factor that is no text", "inputs:\n", "inputs:\n  f: {factor: grid_electricity_cn, of: community.households}\n", []string{"good.yaml:6: of: "}},
+		{"a target for display only", "inputs:\n", "target: {at_least: 1}\ninputs:\n  f: {factor: recycling_warm, of: '\"glass\"'}\n", []string{"good.yaml:5: a factor in it is for display only"}},
+		{"an indicator that is not there", "inputs:\n", "inputs:\n  f: {indicator: beter, part: numerator}\n", []string{`good.yaml:6: there is no indicator "beter"`}},
+		{"an indicator of itself", "inputs:\n", "inputs:\n  f: {indicator: good, part: numerator}\n", []string{"good.yaml:6: good itself takes from another indicator"}},
+		{"no part of an indicator", "inputs:\n", "inputs:\n  f: {indicator: good, part: value}\n", []string{"good.yaml:6: part: say numerator or denominator"}},
 		{"a factor of a type that is not there", "value: mass_kg.collected}", "value: mass_kg.collected, times: {record: audit, value: a, weight: b}}", []string{`good.yaml:6: there is no type of record "audit"`}},
 		{"a factor that its records do not have", "value: mass_kg.collected}", "value: mass_kg.collected, times: {record: survey, value: ratio, weight: asked}}", []string{"good.yaml:6: a survey has not both of the values ratio and asked"}},
 		{"all at once", "value: mass_kg.collected}\nnumerator: a", "value: mas_kg}\nnumerator: b", []string{"good.yaml:6: ", "good.yaml:7: "}},
 	}
-	if _, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": good})); err != nil {
+	if _, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": good})); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
@@ -131,7 +232,7 @@ func TestLoadRefuses(t *testing.T) {
 			if text == good {
 				t.Fatal("the test changes nothing")
 			}
-			_, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
+			_, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": text}))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -154,13 +255,13 @@ func TestExpressionsReadNoClock(t *testing.T) {
 		{"other functions", "numerator: a", "numerator: mean([a])", "x/good.yaml:7: numerator: unknown name mean"},
 	} {
 		text := strings.Replace(good, tt.from, tt.to, 1)
-		_, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
+		_, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": text}))
 		if text == good || err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
 		}
 	}
 	pure := strings.Replace(good, "numerator: a", "numerator: min(max(abs(a), 0.0), ceil(a), floor(a), round(a), float(int(a)))", 1)
-	set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": pure}))
+	set, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": pure}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,14 +306,14 @@ func TestLoadPassesOverNothing(t *testing.T) {
 			[]string{missing, "x/more.yml:1: ", "x/good.yaml:1: the file must be called bad.yaml"},
 		},
 	} {
-		_, err := indicators.Load(kinds(t), types(t), tt.folders...)
+		_, err := indicators.Load(words(t), tt.folders...)
 		for _, want := range tt.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v lacks %q", tt.name, err, want)
 			}
 		}
 	}
-	set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": strings.Replace(good, "value: 0.5", "value: 0.6", 1)}))
+	set, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": strings.Replace(good, "value: 0.5", "value: 0.6", 1)}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +327,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"value: 0.5,": "value: 0.6,", "verdict: no_target": "verdict: pass", "want: {value: 0.5, ": "want: {completeness: 0.5, value: 0.5, ",
 	} {
 		text := strings.Replace(good, from, to, 1)
-		set, err := indicators.Load(kinds(t), types(t), folder(map[string]string{"good.yaml": text}))
+		set, err := indicators.Load(words(t), folder(map[string]string{"good.yaml": text}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +338,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 }
 
 func TestReplacedRecordsDoNotCount(t *testing.T) {
-	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
+	set, err := indicators.Load(words(t), indicators.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +369,7 @@ func TestReplacedRecordsDoNotCount(t *testing.T) {
 }
 
 func BenchmarkCompute(b *testing.B) {
-	set, err := indicators.Load(kinds(b), types(b), indicators.Shipped())
+	set, err := indicators.Load(words(b), indicators.Shipped())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -290,7 +391,7 @@ func BenchmarkCompute(b *testing.B) {
 
 // One indicator that cannot be computed says so, and leaves the others alone.
 func TestWhatCannotBeComputedIsNoVerdict(t *testing.T) {
-	set, err := indicators.Load(kinds(t), types(t), indicators.Shipped())
+	set, err := indicators.Load(words(t), indicators.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}

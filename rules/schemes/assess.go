@@ -3,21 +3,12 @@ package schemes
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
 
 	"greentally"
 )
-
-// Judgement is the type of a record by which a person gives points: Values has points.
-// A record that attests a condition has met (1 or 0) instead, and one that attests faults
-// has how often each was found, by the fault's ID, or only met (1) if none was.
-const Judgement = "judgement"
-
-// met is the value of a record that attests a condition.
-const met = "met"
 
 // Evidence is what a community's month is held against the schemes with.
 type Evidence struct {
@@ -129,9 +120,10 @@ func (c *scheme) known(g *gathered) *known {
 // assess assesses by one scheme.
 func (c *scheme) assess(g *gathered) (greentally.Assessment, error) {
 	a := greentally.Assessment{
-		Community: g.Community.ID, Month: g.Month, Scheme: c.Name, Title: c.Title, Complete: c.Complete, Items: []greentally.ItemResult{},
+		Community: g.Community.ID, Month: g.Month, Scheme: c.Name, Title: c.Title, Source: c.Source, Note: c.Note, Effective: c.Effective,
+		Complete: c.Complete, Verified: c.allVerified(), Items: []greentally.ItemResult{},
 	}
-	if !c.Effective.has(g.Month) {
+	if !c.Effective.Has(g.Month) {
 		a.Verdict = greentally.NoTarget
 		a.Reason = fmt.Sprintf("the scheme is in effect %s, so not in %s", c.Effective, g.Month)
 		return a, nil
@@ -187,6 +179,13 @@ func (c *scheme) assess(g *gathered) (greentally.Assessment, error) {
 		return a, err
 	}
 	return a, nil
+}
+
+// allVerified reports whether all that the scheme and its parts say was read in the
+// document.
+func (c *scheme) allVerified() bool {
+	return c.Verified && !slices.ContainsFunc(c.Items, func(i Item) bool { return !*i.Verified }) &&
+		!slices.ContainsFunc(c.parts, func(part *scheme) bool { return !part.allVerified() })
 }
 
 // absent returns the points of the items that the file does not have.
@@ -246,7 +245,7 @@ func (c *scheme) conclude(a *greentally.Assessment, k *known, unknown []string) 
 	passes := func(at int) bool { return at >= 0 && c.Levels[at].Pass }
 	anyPass := slices.ContainsFunc(c.Levels, func(l Level) bool { return l.Pass })
 	if worst == best && best >= 0 {
-		a.Level = c.Levels[best].ID
+		a.Level, a.LevelTitle = c.Levels[best].ID, c.Levels[best].Title
 	}
 	switch {
 	case worst != best && (!anyPass || passes(worst) != passes(best)):
@@ -293,7 +292,10 @@ func (c *scheme) level(points float64, hope bool, k *known) (at int, missing []s
 
 // score scores the item, which records call so.
 func (i *compiled) score(name string, g *gathered, k *known) (greentally.ItemResult, error) {
-	r := greentally.ItemResult{Item: i.ID, Title: i.Title, Rule: i.Rule, AtMost: i.Points, Points: i.Points, Indicators: i.Indicators}
+	r := greentally.ItemResult{
+		Item: i.ID, Title: i.Title, Group: i.Group, Rule: i.Rule, Verified: *i.Verified,
+		AtMost: i.Points, Points: i.Points, Indicators: i.Indicators,
+	}
 	for _, indicator := range i.Indicators {
 		if v := g.indicators[indicator]; v != nil {
 			r.EstimatedShare = max(r.EstimatedShare, v.EstimatedShare)
@@ -342,8 +344,8 @@ func (s *scoring) settle(atLeast, atMost float64) {
 }
 
 // record returns the record that attests the item: the latest of the types that can. nil
-// with a reason if there is none, or if it says what the item does not know.
-func (s *scoring) record(check func(name string, value float64) string) *greentally.Record {
+// with a reason if there is none, or if it does not say what a record of the item must.
+func (s *scoring) record() *greentally.Record {
 	list := slices.Clone(s.g.records[s.name])
 	list = slices.DeleteFunc(list, func(r *greentally.Record) bool { return !slices.Contains(s.item.Evidence, r.Type) })
 	if len(list) == 0 {
@@ -352,11 +354,9 @@ func (s *scoring) record(check func(name string, value float64) string) *greenta
 	}
 	r := list[len(list)-1]
 	s.result.Records = []string{r.ID}
-	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
-		if wrong := check(name, r.Values[name]); wrong != "" {
-			s.say("record %s says %s = %v, but %s; replace it", r.ID, name, r.Values[name], wrong)
-			return nil
-		}
+	if wrong := s.item.doubts(r.Values); len(wrong) > 0 {
+		s.say("record %s %s; replace it", r.ID, strings.Join(wrong, ", and "))
+		return nil
 	}
 	return r
 }
@@ -379,19 +379,10 @@ func (s *scoring) conditions() error {
 		}
 	}
 	if len(s.item.Evidence) > 0 {
-		r := s.record(func(name string, value float64) string {
-			if name != met || value != 0 && value != 1 {
-				return "it can only say met: 1 or met: 0"
-			}
-			return ""
-		})
-		switch {
+		switch r := s.record(); {
 		case r == nil:
 			open = true
-		case len(r.Values) == 0:
-			open = true
-			s.say("record %s does not say whether it is met; replace it", r.ID)
-		case r.Values[met] == 0:
+		case r.Values[greentally.Met] == 0:
 			holds = false
 			s.say("not met by record %s", r.ID)
 		}
@@ -413,13 +404,7 @@ func (s *scoring) conditions() error {
 func (s *scoring) deduct() error {
 	var record *greentally.Record
 	if len(s.item.Evidence) > 0 {
-		record = s.record(s.countable)
-	}
-	if record != nil && has(record.Values, met) {
-		if record.Values[met] != 1 || len(record.Values) > 1 {
-			s.say("record %s must say which faults were found, or only met: 1 if there were none; replace it", record.ID)
-			record = nil
-		}
+		record = s.record()
 	}
 	var certain, possible float64
 	for i, when := range s.item.faults {
@@ -458,22 +443,6 @@ func (s *scoring) deduct() error {
 	return nil
 }
 
-// countable says what is wrong with a count of faults.
-func (s *scoring) countable(name string, value float64) string {
-	i := slices.IndexFunc(s.item.Faults, func(f Fault) bool { return f.ID == name })
-	switch {
-	case name == met: // it stands for all of them
-		return ""
-	case i < 0:
-		return "the item has no such fault"
-	case s.item.Faults[i].Each && !(value >= 0 && !math.IsInf(value, 0)):
-		return "it is a count"
-	case !s.item.Faults[i].Each && value != 0 && value != 1:
-		return "it can only be 1 or 0"
-	}
-	return ""
-}
-
 // cost returns what the fault costs if it was found n times.
 func (f *Fault) cost(n float64) float64 {
 	cost := f.Points * n
@@ -481,11 +450,6 @@ func (f *Fault) cost(n float64) float64 {
 		cost = min(cost, f.Most)
 	}
 	return cost
-}
-
-func has(values greentally.Values, name string) bool {
-	_, ok := values[name]
-	return ok
 }
 
 // tier gives the points of the first tier that the number reaches, and none below.
@@ -514,20 +478,12 @@ func (s *scoring) tier() error {
 
 // judged takes the points that a person gave.
 func (s *scoring) judged() {
-	r := s.record(func(name string, value float64) string {
-		if name != "points" || !(value >= 0 && value <= s.item.Points) {
-			return fmt.Sprintf("it can only say points from 0 to %v", s.item.Points)
-		}
-		return ""
-	})
-	switch {
-	case r == nil:
+	r := s.record()
+	if r == nil {
 		s.settle(0, s.item.Points)
-	case !has(r.Values, "points"):
-		s.say("record %s gives no points; replace it", r.ID)
-		s.settle(0, s.item.Points)
-	default:
-		s.settle(r.Values["points"], r.Values["points"])
-		s.say("%v points by record %s", r.Values["points"], r.ID)
+		return
 	}
+	points := r.Values[greentally.Points]
+	s.settle(points, points)
+	s.say("%v points by record %s", points, r.ID)
 }

@@ -194,23 +194,6 @@ func (t *test) evidence(s *Set) (Evidence, error) {
 	return e, errors.Join(all...)
 }
 
-// find returns the item, of the scheme itself or named as scheme/item.
-func (s *Set) find(c *scheme, name string) (*Item, error) {
-	if of, rest, ok := strings.Cut(name, "/"); ok {
-		other := s.named[of]
-		if other == nil {
-			return nil, fmt.Errorf("there is no scheme %q", of)
-		}
-		c, name = other, rest
-	}
-	for i := range c.Items {
-		if c.Items[i].ID == name {
-			return &c.Items[i], nil
-		}
-	}
-	return nil, fmt.Errorf("scheme %s has no item %q", c.Name, name)
-}
-
 // everyIndicator returns the indicators that the scheme and its parts refer to.
 func (c *scheme) everyIndicator() []string {
 	names := c.indicators()

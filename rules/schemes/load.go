@@ -241,7 +241,7 @@ func (p *reader) item(c *scheme, i int, seen map[string]bool) {
 	case Tiers:
 		p.tiers(at, item, &out)
 	case Judged:
-		item.Evidence = []string{Judgement}
+		item.Evidence = []string{greentally.Judgement}
 	}
 	for _, e := range slices.Concat([]*expression{out.when, out.of}, out.faults) {
 		if e != nil {
@@ -310,8 +310,8 @@ func (p *reader) faults(at func(...any) []any, item *Item, out *compiled) {
 		f := &item.Faults[i]
 		in := func(path ...any) []any { return at(append([]any{"faults", i}, path...)...) }
 		p.id(in(), f.ID, seen)
-		if f.ID == met {
-			p.add(in("id"), "a fault cannot be called %s: by that records say that there is none", met)
+		if f.ID == greentally.Met {
+			p.add(in("id"), "a fault cannot be called %s: by that records say that there is none", greentally.Met)
 		}
 		p.title(in(), f.Title)
 		if !(f.Points > 0 && f.Points <= item.Points) {

@@ -12,7 +12,7 @@ type Scheme struct {
 	Document Document        `yaml:"document,omitempty" json:"document"` // that it comes from
 	Note     greentally.Text `yaml:"note,omitempty" json:"note"`         // what a reader of an assessment must know
 
-	Effective Period `yaml:"effective,omitempty" json:"effective"`
+	Effective greentally.Period `yaml:"effective,omitempty" json:"effective"` // a month counts if a day of it does
 
 	// Complete says whether the file has all items of the document. A file that does not
 	// can fail a community but never pass it.
@@ -37,29 +37,6 @@ type Scheme struct {
 type Document struct {
 	Number string `yaml:"number,omitempty" json:"number,omitempty"`
 	Issuer string `yaml:"issuer,omitempty" json:"issuer,omitempty"`
-}
-
-// Period is a time in which a scheme is in effect; either end may be open.
-type Period struct {
-	From  *greentally.Date `yaml:"from,omitempty" json:"from,omitempty"`
-	Until *greentally.Date `yaml:"until,omitempty" json:"until,omitempty"` // the last day
-}
-
-// has reports whether the period has a day of the month.
-func (p Period) has(m greentally.Month) bool {
-	return (p.From == nil || !m.Last().Before(*p.From)) && (p.Until == nil || !p.Until.Before(m.First()))
-}
-
-func (p Period) String() string {
-	switch {
-	case p.From != nil && p.Until != nil:
-		return "from " + p.From.String() + " until " + p.Until.String()
-	case p.From != nil:
-		return "from " + p.From.String() + " on"
-	case p.Until != nil:
-		return "until " + p.Until.String()
-	}
-	return "always"
 }
 
 // The rules by which an item is scored.

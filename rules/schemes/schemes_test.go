@@ -496,7 +496,7 @@ func TestSetTells(t *testing.T) {
 	if got := a.Items[0].Indicators; !slices.Equal(got, []string{"awareness", "purity"}) || *a.Items[0].Verified || !*a.Items[1].Verified {
 		t.Errorf("items %+v", a.Items)
 	}
-	if got := b.Items[0].Evidence; !slices.Equal(got, []string{schemes.Judgement}) {
+	if got := b.Items[0].Evidence; !slices.Equal(got, []string{greentally.Judgement}) {
 		t.Errorf("evidence %q", got)
 	}
 }

@@ -20,6 +20,7 @@ type Input struct {
 	Readings []greentally.Reading
 
 	Collections []greentally.Collection // that the community plans
+	Open        []greentally.OpenHours  // in which the device's site is open; none if always
 	Events      []greentally.Record     // declared events in force; those of other devices are passed over
 }
 
@@ -58,7 +59,7 @@ func Day(in Input) greentally.DeviceDay {
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}
 		case greentally.Register:
-			if r, faults, ok := registerDay(day, d.Hours, newMeter(in, q.Name), points(sorted, q.Name)); ok {
+			if r, faults, ok := registerDay(day, d.Hours, newMeter(in, q.Name), open(in), points(sorted, q.Name)); ok {
 				put(&d.Registers, q.Name, r)
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}

@@ -49,8 +49,21 @@ func newMeter(in Input, quantity string) meter {
 	return m
 }
 
+// open returns when the device's site is open on the day, in time order; nil if always.
+func open(in Input) []span {
+	var all []span
+	at := func(since time.Duration) time.Time {
+		return time.Date(in.Date.Year, in.Date.Month, in.Date.Day, 0, int(since.Minutes()), 0, 0, in.Location)
+	}
+	for _, o := range in.Open {
+		all = append(all, span{at(o.From), at(o.To)})
+	}
+	slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
+	return all
+}
+
 // registerDay tallies a register.
-func registerDay(day span, hours int, m meter, ps []point) (greentally.RegisterDay, []greentally.Fault, bool) {
+func registerDay(day span, hours int, m meter, open []span, ps []point) (greentally.RegisterDay, []greentally.Fault, bool) {
 	known := slices.ContainsFunc(ps, func(p point) bool { return day.has(p.at) })
 	var all []rise
 	var faults []greentally.Fault
@@ -97,6 +110,22 @@ func registerDay(day span, hours int, m meter, ps []point) (greentally.RegisterD
 				d.Estimated += part
 			}
 		}
+	}
+	if len(open) > 0 {
+		outside := d.Rise
+		for _, r := range all {
+			counted := day.from // up to here; opening hours may overlap
+			for _, o := range open {
+				if o.from.After(counted) {
+					counted = o.from
+				}
+				if o.to.After(counted) {
+					outside -= r.until(o.to) - r.until(counted)
+					counted = o.to
+				}
+			}
+		}
+		d.Outside = &outside
 	}
 	var mine []greentally.Fault
 	for _, f := range faults {

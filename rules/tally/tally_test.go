@@ -219,6 +219,42 @@ func TestRegisterIsSplitAtMidnightAndHours(t *testing.T) {
 	}
 }
 
+// hours reads opening hours such as 06:30-08:30.
+func hours(t interface{ Fatal(...any) }, texts ...string) (all []greentally.OpenHours) {
+	for _, text := range texts {
+		var o greentally.OpenHours
+		if err := o.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+func TestOutsideOpeningHours(t *testing.T) {
+	// 1 by 01:10, none to 01:20, 4 by 01:30, 2 by 01:40.
+	readings := every10("energy_kwh", 10, 11, 11, 15, 17)
+	for _, tt := range []struct {
+		name string
+		open []string
+		want float64
+	}{
+		{"open all day", []string{"00:00-24:00"}, 0},
+		{"never while it counts", []string{"06:30-08:30", "18:30-20:30"}, 7},
+		{"from between two readings on", []string{"01:25-02:00"}, 3},
+		{"twice, not in order", []string{"01:30-01:40", "01:00-01:10"}, 4},
+		{"overlapping and nested", []string{"01:00-01:30", "01:05-01:08", "01:20-01:35"}, 1},
+	} {
+		d := tally.Day(tally.Input{Kind: kind, Device: device(), Date: october8, Location: time.UTC, Readings: readings, Open: hours(t, tt.open...)}).Registers["energy_kwh"]
+		if d.Outside == nil || *d.Outside != amount(tt.want) || d.Rise != amount(7) {
+			t.Errorf("%s: %v of %v outside, want %v", tt.name, d.Outside, d.Rise, tt.want)
+		}
+	}
+	if d := tallyDay(device(), october8, time.UTC, readings).Registers["energy_kwh"]; d.Outside != nil {
+		t.Errorf("without opening hours %v is outside", *d.Outside)
+	}
+}
+
 func TestMass(t *testing.T) {
 	tests := []struct {
 		name                 string
@@ -576,6 +612,32 @@ func TestLawDaysSum(t *testing.T) {
 		}
 		if deposited-collected != closed-opened {
 			t.Fatalf("mass: %v − %v is not %v − %v", deposited, collected, closed, opened)
+		}
+	})
+}
+
+// TestLawOutsideAndInside checks that what is counted outside some opening hours and what
+// is counted outside all the others is the whole rise, exactly, whatever the register does.
+func TestLawOutsideAndInside(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		loc := zone(t)
+		first := greentally.Date{Year: 2026, Month: 10, Day: 24} // the clocks of Berlin go back on the 25th
+		rs := series(t, loc, first, 3)
+		from := time.Duration(rapid.IntRange(1, 24*60-2).Draw(t, "from")) * time.Minute
+		to := time.Duration(rapid.IntRange(int(from.Minutes())+1, 24*60-1).Draw(t, "to")) * time.Minute
+		outside := func(date greentally.Date, open ...greentally.OpenHours) greentally.RegisterDay {
+			return tally.Day(tally.Input{Kind: kind, Device: device(), Date: date, Location: loc, Readings: window(rs, date, loc), Open: open}).Registers["energy_kwh"]
+		}
+		for i := range 3 {
+			date := first.Add(i)
+			in := outside(date, greentally.OpenHours{From: from, To: to})
+			out := outside(date, greentally.OpenHours{To: from}, greentally.OpenHours{From: to, To: 24 * time.Hour})
+			if in.Outside == nil {
+				continue // the register has no value on the day
+			}
+			if *in.Outside+*out.Outside != in.Rise || *in.Outside < 0 || *out.Outside < 0 {
+				t.Fatalf("%v: %v and %v are not %v", date, *in.Outside, *out.Outside, in.Rise)
+			}
 		}
 	})
 }

@@ -589,8 +589,9 @@ func (s *Store) WriteIndicators(ctx context.Context, values []greentally.Indicat
 			return fmt.Errorf("indicator %s: %w", v.Indicator, err)
 		}
 		p.AddTag(tagCommunity, v.Community).AddTag("indicator", v.Indicator).
-			AddField("completeness", v.Completeness).AddField("verdict", string(v.Verdict)).AddField("known", v.Value != nil)
-		for name, number := range map[string]*float64{"value": v.Value, "numerator": v.Numerator, "denominator": v.Denominator} {
+			AddField("completeness", v.Completeness).AddField("verdict", string(v.Verdict)).AddField("known", v.Value != nil).
+			AddField("estimated_share", v.EstimatedShare)
+		for name, number := range map[string]*float64{"value": v.Value, "numerator": v.Numerator, "denominator": v.Denominator, "uncertainty": v.Uncertainty} {
 			if number != nil {
 				p.AddField(name, *number)
 			}

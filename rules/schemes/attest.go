@@ -1,0 +1,133 @@
+package schemes
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"greentally"
+)
+
+// Accept reports why the record cannot count for the item that it names, and what there is
+// instead; nil if it names none. What it accepts is what [Set.Assess] takes.
+func (s *Set) Accept(r greentally.Record) error {
+	if r.Item == "" {
+		return nil
+	}
+	if !strings.Contains(r.Item, "/") {
+		return fmt.Errorf("item %q: name it as scheme/item; the schemes are %s", r.Item, strings.Join(s.Names(), ", "))
+	}
+	item, err := s.find(nil, r.Item)
+	switch {
+	case err != nil:
+		return fmt.Errorf("item %q: %w", r.Item, err)
+	case len(item.Evidence) == 0:
+		return fmt.Errorf("item %s takes no records; it rests on %s", r.Item, cmp.Or(strings.Join(item.Indicators, ", "), "the community's file"))
+	case !slices.Contains(item.Evidence, r.Type):
+		return fmt.Errorf("item %s takes no %s; it takes %s", r.Item, r.Type, strings.Join(item.Evidence, ", "))
+	}
+	var all []error
+	for _, doubt := range item.doubts(r.Values) {
+		all = append(all, fmt.Errorf("item %s: the record %s", r.Item, doubt))
+	}
+	return errors.Join(all...)
+}
+
+// find returns the item of the scheme, or of any if it is named as scheme/item.
+func (s *Set) find(c *scheme, name string) (*Item, error) {
+	if of, rest, ok := strings.Cut(name, "/"); ok {
+		if c = s.named[of]; c == nil {
+			return nil, fmt.Errorf("there is no scheme %q; there are %s", of, strings.Join(s.Names(), ", "))
+		}
+		name = rest
+	}
+	i := slices.IndexFunc(c.Items, func(i Item) bool { return i.ID == name })
+	if i < 0 {
+		return nil, fmt.Errorf("scheme %s has no item %q; there are %s", c.Name, name, strings.Join(c.everyItem(), ", "))
+	}
+	return &c.Items[i], nil
+}
+
+// everyItem returns the items of the scheme and its parts, as scheme/item.
+func (c *scheme) everyItem() (names []string) {
+	for i := range c.Items {
+		names = append(names, c.Name+"/"+c.Items[i].ID)
+	}
+	for _, part := range c.parts {
+		names = append(names, part.everyItem()...)
+	}
+	return names
+}
+
+// doubts says why the values are not what a record of the item says: nothing if they are.
+func (i *Item) doubts(values greentally.Values) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if wrong := i.doubt(name, values[name]); wrong != "" {
+			all = append(all, fmt.Sprintf("says %s = %v, but %s", name, values[name], wrong))
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	switch i.Rule {
+	case Deduction:
+		if has(values, greentally.Met) && (values[greentally.Met] != 1 || len(values) > 1) {
+			return []string{"must say which faults were found, or only met: 1 if there were none; there are " + i.faultIDs()}
+		}
+	case Judged:
+		if !has(values, greentally.Points) {
+			return []string{fmt.Sprintf("gives no points; it must say points from 0 to %v", i.Points)}
+		}
+	default:
+		if !has(values, greentally.Met) {
+			return []string{"does not say whether it is met; it must say met: 1 or met: 0"}
+		}
+	}
+	return nil
+}
+
+// doubt says why a record of the item cannot have the value: nothing if it can.
+func (i *Item) doubt(name string, value float64) string {
+	switch {
+	case i.Rule == Deduction:
+		return i.doubtCount(name, value)
+	case i.Rule == Judged && !(name == greentally.Points && value >= 0 && value <= i.Points):
+		return fmt.Sprintf("it can only say points from 0 to %v", i.Points)
+	case i.Rule != Judged && !(name == greentally.Met && (value == 0 || value == 1)):
+		return "it can only say met: 1 or met: 0"
+	}
+	return ""
+}
+
+// doubtCount is doubt for a count of faults.
+func (i *Item) doubtCount(name string, value float64) string {
+	at := slices.IndexFunc(i.Faults, func(f Fault) bool { return f.ID == name })
+	switch {
+	case name == greentally.Met: // it stands for all of them
+		return ""
+	case at < 0:
+		return "the item has no such fault; there are " + i.faultIDs()
+	case i.Faults[at].Each && !(value >= 0 && !math.IsInf(value, 0)):
+		return "it is a count"
+	case !i.Faults[at].Each && value != 0 && value != 1:
+		return "it can only be 1 or 0"
+	}
+	return ""
+}
+
+func (i *Item) faultIDs() string {
+	ids := make([]string, len(i.Faults))
+	for at := range i.Faults {
+		ids[at] = i.Faults[at].ID
+	}
+	return strings.Join(ids, ", ")
+}
+
+func has(values greentally.Values, name string) bool {
+	_, ok := values[name]
+	return ok
+}
