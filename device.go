@@ -203,6 +203,16 @@ type Collection struct {
 	Days    []string `yaml:"days,omitempty" json:"days,omitempty"` // mon … sun; default every day
 }
 
+// Contact is somebody who gets mails.
+type Contact struct {
+	Name     string `yaml:"name,omitempty"`
+	Email    string `yaml:"email"`
+	Language string `yaml:"language,omitempty" jsonschema:"enum=zh,enum=en,default=zh"`
+
+	// Severities are those that the contact gets mails about; none mean all.
+	Severities []Severity `yaml:"severities,omitempty" jsonschema:"enum=critical,enum=warning,enum=info"`
+}
+
 // Community is the unit that is certified.
 type Community struct {
 	ID         string  `yaml:"community" json:"community" jsonschema:"pattern=^[A-Za-z0-9_-]{1\\,64}$"`
@@ -218,6 +228,10 @@ type Community struct {
 	// Grid is the regional grid that supplies the community, for factors of carbon; empty
 	// takes the national average.
 	Grid string `yaml:"grid,omitempty" json:"grid,omitempty" jsonschema:"enum=north,enum=northeast,enum=east,enum=central,enum=northwest,enum=south,enum=southwest"`
+
+	// Contacts get mails about the community, as far as Alertmanager's configuration does
+	// not say otherwise.
+	Contacts []Contact `yaml:"contacts,omitempty" json:"-"`
 
 	Collections []Collection `yaml:"collections,omitempty" json:"collections,omitempty"`
 	Sites       []Site       `yaml:"sites" json:"sites"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,6 +91,9 @@ func (r *Registry) checkCommunity(c *greentally.Community, complete bool, add re
 	for i, collection := range c.Collections {
 		checkCollection(collection, []any{"collections", i}, add)
 	}
+	for i := range c.Contacts {
+		checkContact(&c.Contacts[i], []any{"contacts", i}, add)
+	}
 	sites := checkSites(c.Sites, add)
 	ids := map[string]int{}
 	kept := c.Devices[:0:0]
@@ -146,6 +150,21 @@ func checkCollection(c greentally.Collection, path []any, add report) {
 	for i, day := range c.Days {
 		if !slices.Contains(days, day) {
 			add(at(path, "days", i), "days: %q is none of %s", day, strings.Join(days, ", "))
+		}
+	}
+}
+
+func checkContact(c *greentally.Contact, path []any, add report) {
+	if a, err := mail.ParseAddress(c.Email); err != nil || a.Address != c.Email {
+		add(at(path, "email"), "email: %q is not an address such as office@example.org", c.Email)
+	}
+	c.Language = cmp.Or(c.Language, "zh")
+	if c.Language != "zh" && c.Language != "en" {
+		add(at(path, "language"), "language: want zh or en, not %q", c.Language)
+	}
+	for i, s := range c.Severities {
+		if s != greentally.Critical && s != greentally.Warning && s != greentally.Info {
+			add(at(path, "severities", i), "severities: %q is none of critical, warning, info", s)
 		}
 	}
 }
