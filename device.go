@@ -37,6 +37,10 @@ type Quantity struct {
 	// device sets its own.
 	Limit *float64 `yaml:"limit,omitempty" json:"limit,omitempty"`
 
+	// MaxPerHour is the most that a register can rise in an hour, in its unit, unless the
+	// device says itself. A greater rise is not a count but an error.
+	MaxPerHour float64 `yaml:"max_per_hour,omitempty" json:"max_per_hour,omitempty"`
+
 	// States are the words that a state can be.
 	States []string `yaml:"states,omitempty" json:"states,omitempty"`
 }
@@ -132,7 +136,7 @@ type RegisterFacts struct {
 	// Modulus is where the register starts again at 0, in its unit; 0 if unknown.
 	// A DL/T 645-2007 energy register has 1 000 000 kWh.
 	Modulus float64 `yaml:"modulus,omitempty" json:"modulus,omitempty"`
-	// MaxPerHour is the most that it can rise in an hour, in its unit; 0 if unknown.
+	// MaxPerHour is the most that it can rise in an hour, in its unit; 0 takes that of the kind.
 	MaxPerHour float64 `yaml:"max_per_hour,omitempty" json:"max_per_hour,omitempty"`
 }
 

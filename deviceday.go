@@ -1,6 +1,9 @@
 package greentally
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // DeviceDay is the tally of one device over one local day. It is a pure function
 // of the device's facts and readings: the same readings give the same bytes of
@@ -33,6 +36,20 @@ func (d *DeviceDay) Completeness() float64 {
 	return min(1, float64(d.Covered)/float64(time.Duration(d.Hours)*time.Hour))
 }
 
+// Totals returns the day without its hours.
+func (d DeviceDay) Totals() DeviceDay {
+	d.Masses, d.Registers = maps.Clone(d.Masses), maps.Clone(d.Registers)
+	for q, m := range d.Masses {
+		m.ByHour = nil
+		d.Masses[q] = m
+	}
+	for q, r := range d.Registers {
+		r.ByHour = nil
+		d.Registers[q] = r
+	}
+	return d
+}
+
 // FaultKind names what was odd about a series.
 type FaultKind string
 
@@ -40,7 +57,7 @@ type FaultKind string
 const (
 	Conflict    FaultKind = "conflict"    // two readings with one time and different values
 	Spike       FaultKind = "spike"       // a value that rose and fell back at once; it is left out
-	Dip         FaultKind = "dip"         // a register that fell and came back
+	Dip         FaultKind = "dip"         // a register or a mass that fell and came back at once; it is left out
 	Wrap        FaultKind = "wrap"        // a register that passed its modulus
 	Reset       FaultKind = "reset"       // a register that began again near 0
 	Replaced    FaultKind = "replaced"    // a register whose meter was replaced, as declared

@@ -43,6 +43,9 @@ type RecordType struct {
 	// at, end, stream, device, item.
 	Needs []string `yaml:"needs,omitempty" json:"needs,omitempty"`
 
+	// Kinds are the kinds of device that it can be about; any if there are none.
+	Kinds []string `yaml:"kinds,omitempty" json:"kinds,omitempty"`
+
 	Values []RecordValue `yaml:"values,omitempty" json:"values,omitempty"`
 	Texts  []RecordText  `yaml:"texts,omitempty" json:"texts,omitempty"`
 

@@ -78,6 +78,10 @@ type DeviceDayQuery struct {
 	Community string
 	Device    string // empty means all
 	From, To  Date   // both inclusive
+
+	// Totals selects the days without their hours, which is a quarter of the work. A store
+	// may still give some that have them.
+	Totals bool
 }
 
 // RefusedError says which readings of a batch the store will never take. All

@@ -178,7 +178,7 @@ func checkQuantity(q greentally.Quantity, u units, path []any, add report) {
 	for _, v := range []struct {
 		key    string
 		number *float64
-	}{{"min", q.Min}, {"max", q.Max}, {"limit", q.Limit}, {"tolerance", &q.Tolerance}} {
+	}{{"min", q.Min}, {"max", q.Max}, {"limit", q.Limit}, {"tolerance", &q.Tolerance}, {"max_per_hour", &q.MaxPerHour}} {
 		if v.number == nil {
 			continue
 		}
@@ -208,6 +208,9 @@ func checkQuantity(q greentally.Quantity, u units, path []any, add report) {
 	if q.Tolerance < 0 {
 		wrong("tolerance", "tolerance: cannot be negative")
 	}
+	if q.MaxPerHour != 0 && (q.Nature != greentally.Register || q.MaxPerHour < 0) {
+		wrong("max_per_hour", "max_per_hour: a register has one, and it is above 0")
+	}
 	if q.Limit != nil {
 		if q.Nature != greentally.Gauge {
 			wrong("limit", "limit: only a gauge has one, not a %s", q.Nature)
@@ -221,8 +224,8 @@ func checkStates(q greentally.Quantity, wrong func(key, format string, args ...a
 	if q.Unit != "" {
 		wrong("unit", "unit: a state has none")
 	}
-	if q.Min != nil || q.Max != nil || q.Limit != nil || q.Tolerance != 0 {
-		wrong("nature", "a state has no min, max, tolerance or limit")
+	if q.Min != nil || q.Max != nil || q.Limit != nil || q.Tolerance != 0 || q.MaxPerHour != 0 {
+		wrong("nature", "a state has no min, max, tolerance, limit or max_per_hour")
 	}
 	if len(q.States) < 2 {
 		wrong("states", "states: want at least two words")

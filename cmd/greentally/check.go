@@ -34,6 +34,7 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 				}
 			}
 			options := c.registryOptions()
+			options.Limits = defaultConfig().registryOptions().Limits // the tests in the files are about these
 			if _, err := os.Stat(c.Communities); err != nil && communities == "" {
 				options.Communities = strictyaml.Folder{} // none yet
 			}

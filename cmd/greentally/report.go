@@ -44,7 +44,7 @@ It reads the store itself, so it works with and without a running greentally.`,
 			if err != nil {
 				return err
 			}
-			return writeReport(p.out, e.values, format, language)
+			return writeReport(p.out, e, format, language)
 		},
 	}
 	cmd.Flags().StringVar(&community, "community", "", "the community")
@@ -61,6 +61,7 @@ It reads the store itself, so it works with and without a running greentally.`,
 type evidence struct {
 	community *greentally.Community
 	month     greentally.Month
+	through   greentally.Date // the last day of the month that is over
 	values    []greentally.IndicatorValue
 	records   []greentally.Record
 	schemes   *schemes.Set
@@ -92,6 +93,13 @@ func (p *program) evidence(ctx context.Context, community, monthText string) (e 
 		}
 		return e, fmt.Errorf("there is no community %q in %s; there are %v", community, c.Communities, ids)
 	}
+	now := time.Now()
+	e.through = e.month.Last()
+	if loc, ok := registry.Current().Location(community); ok {
+		if yesterday := greentally.DateOf(now, loc).Add(-1); yesterday.Before(e.through) {
+			e.through = yesterday
+		}
+	}
 	types, err := openRecordTypes(c)
 	if err != nil {
 		return e, err
@@ -109,12 +117,13 @@ func (p *program) evidence(ctx context.Context, community, monthText string) (e 
 		return e, err
 	}
 	if e.records, err = store.Records(ctx, community, greentally.Date{}, greentally.Date{}); err == nil {
-		e.values, err = newWorker(store, registry, set, log).Report(ctx, community, e.month, time.Now())
+		e.values, err = newWorker(store, registry, set, log).Report(ctx, community, e.month, now)
 	}
 	return e, errors.Join(err, store.Close())
 }
 
-func writeReport(out io.Writer, values []greentally.IndicatorValue, format, language string) error {
+func writeReport(out io.Writer, e evidence, format, language string) error {
+	values := e.values
 	switch format {
 	case "json":
 		encoder := json.NewEncoder(out)
@@ -133,6 +142,13 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 		return w.Error()
 	}
 	words := reportWords[language]
+	heading := e.community.Name.In(language) + " " + e.month.String()
+	if e.through.Before(e.month.Last()) {
+		heading += fmt.Sprintf(words["running"], e.through)
+	}
+	if _, err := fmt.Fprintln(out, heading); err != nil {
+		return err
+	}
 	t := newTable(out)
 	t.AppendHeader(table.Row{words["indicator"], words["value"], words["numerator"], words["denominator"], words["completeness"], words["target"], words["verdict"]})
 	var without []string
@@ -154,6 +170,15 @@ func writeReport(out io.Writer, values []greentally.IndicatorValue, format, lang
 	}
 	if err := writeAssumptions(out, values, language); err != nil {
 		return err
+	}
+	for _, v := range values {
+		for _, in := range v.Inputs {
+			if f := in.Factor; f != nil && v.Value != nil {
+				if _, err := fmt.Fprintf(out, words["factor"]+"\n", v.Title.In(language), strings.TrimSuffix(f.Factor+" "+f.Of, " "), f.Year, f.Value, f.Unit); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	for _, v := range values {
 		if v.Reason != "" && hasEvidence(v) {
@@ -182,6 +207,7 @@ var reportWords = map[string]map[string]string{
 		"measured": "实测", "truth": "真值", "difference": "差", "points": "个百分点", "days": "天",
 		"estimated": "%s：其中 %.1f %% 的质量由满溢度估算，未经称重。",
 		"without":   "没有任何设备或记录可依据的指标（%d 项）：%s。", "comma": "、",
+		"running": "（本月未结束，截至 %s）", "factor": "%s：采用 %s %d 年数据 %v %s",
 		"uncertainty": "±为扩展不确定度（k = 2）：", "and": "；", "stop": "。",
 		"why":  "数据不足：该月只有 %d 天的数据，完整度 %.1f %%，低于 %.0f %%。",
 		"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标",
@@ -201,6 +227,7 @@ var reportWords = map[string]map[string]string{
 		"measured": "measured", "truth": "truth", "difference": "difference", "points": "pp", "days": "days",
 		"estimated": "%s: %.1f %% of the mass in it was estimated from filling levels, not weighed.",
 		"without":   "Indicators for which there is no device and no record (%d): %s.", "comma": ", ",
+		"running": " (not over yet, up to %s)", "factor": "%s: with %s of %d, %v %s",
 		"uncertainty": "± is the expanded uncertainty (k = 2). ", "and": " ", "stop": "",
 		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
 		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",

@@ -146,7 +146,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, certification.Accept, time.Now)
+	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, func(r greentally.Record) error {
+		return errors.Join(certification.Accept(r), accept(registry.Current(), types.Type, r))
+	}, time.Now)
 	if err != nil {
 		return err
 	}

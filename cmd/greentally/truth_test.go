@@ -196,10 +196,17 @@ func simulatedMonth(t *testing.T, seed uint64, faultText string) ([]greentally.I
 		t.Fatal(err)
 	}
 	return values, truth, func(names []string) (float64, bool) {
-		n := 0
-		for _, name := range names {
-			n += len(distinct[name])
+		heard, of := map[greentally.Stream]int{}, map[greentally.Stream]int{}
+		for _, d := range community.Devices {
+			if slices.Contains(names, d.ID) {
+				heard[d.Stream] += len(distinct[d.ID])
+				of[d.Stream] += 31 * 144
+			}
 		}
-		return float64(n) / float64(31*144*len(names)), len(names) > 0
+		share := 1.0
+		for stream, n := range of {
+			share = min(share, float64(heard[stream])/float64(n))
+		}
+		return share, len(names) > 0
 	}
 }

@@ -76,6 +76,7 @@ type testMass struct {
 type testRecord struct {
 	Device string             `yaml:"device"`
 	Date   *greentally.Date   `yaml:"date"` // default the first of the month, 2026-10
+	Until  *greentally.Date   `yaml:"until"`
 	At     *time.Time         `yaml:"at"`
 	End    *time.Time         `yaml:"end"`
 	Texts  map[string]string  `yaml:"texts"`
@@ -140,7 +141,7 @@ func (t *test) run(s *Set, indicator string) error {
 			date = *r.Date
 		}
 		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream, Device: r.Device,
-			Date: date, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
+			Date: date, Until: r.Until, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
 	}
 	values := s.Compute(e)
 	got, want := values[slices.IndexFunc(values, func(v greentally.IndicatorValue) bool { return v.Indicator == indicator })], t.Want

@@ -111,8 +111,9 @@ func envOfCommunity(c *greentally.Community) communityEnv {
 // summed is an input, summed up.
 type summed struct {
 	greentally.InputValue
-	reason      string  // why there is no value
-	uncertainty float64 // standard
+	size, estimated float64 // of what it sums, if that rests on masses, and of that the estimated part
+	reason          string  // why there is no value
+	uncertainty     float64 // standard
 }
 
 // compute also returns the standard uncertainties of numerator and denominator.
@@ -127,6 +128,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	var missing []lack
 	var inputs []summed
 	present := false
+	var size, estimated float64
 	for i := range ind.inputs {
 		in, err := ind.inputs[i].sum(g, ind)
 		if err != nil {
@@ -140,7 +142,8 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 		inputs = append(inputs, in)
 		v.Inputs = append(v.Inputs, in.InputValue)
 		v.Completeness = min(v.Completeness, in.Completeness)
-		v.EstimatedShare = max(v.EstimatedShare, in.EstimatedShare)
+		size += in.size
+		estimated += in.estimated
 		if in.Value == nil {
 			if n := len(missing); n > 0 && missing[n-1].reason == in.reason { // say it once
 				missing[n-1].inputs += ", " + in.Name
@@ -150,6 +153,9 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 			continue
 		}
 		formula[in.Name] = *in.Value
+	}
+	if size > 0 {
+		v.EstimatedShare = estimated / size
 	}
 	if !present {
 		v.Completeness = 0
@@ -319,6 +325,7 @@ func (in *compiled) takePart(g *gathered) (s summed) {
 	s.Devices, s.Records = slices.Compact(s.Devices), slices.Compact(s.Records)
 	s.Value = map[string]*float64{"numerator": other.Numerator, "denominator": other.Denominator}[in.Part]
 	s.uncertainty = other.uncertainties[in.Part]
+	s.size, s.estimated = 1, other.EstimatedShare
 	return s
 }
 
@@ -396,8 +403,9 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 	v.Name = in.name
 	var total greentally.Amount
 	var size, estimated greentally.Amount // of the contributions, signs aside
-	var covered, squares float64
-	expected, counted := 0, 0
+	var squares float64
+	covered, expected := map[greentally.Stream]float64{}, map[greentally.Stream]int{}
+	counted := 0
 	factors := map[greentally.Stream]*mean{}
 	for _, device := range g.devices {
 		if device.Kind != in.Kind {
@@ -413,7 +421,8 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 			}
 		}
 		v.Devices = append(v.Devices, device.ID)
-		expected += g.expected
+		expected[device.Stream] += g.expected
+		adjustments := in.adjustments(g, device.ID)
 		var limit greentally.Amount // of the device's error
 		for _, day := range g.days[device.ID] {
 			if day.env == nil {
@@ -424,9 +433,22 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 			if slices.ContainsFunc(in.needs, func(q string) bool { return day.env[q] == nil }) {
 				continue // missing, and so not covered
 			}
+			if in.only != nil {
+				wanted, err := expr.Run(in.only, day.env)
+				if err != nil {
+					return v, err
+				}
+				if !wanted.(bool) {
+					continue
+				}
+			}
 			contribution, err := in.run(in.value, day)
 			if err != nil {
 				return v, err
+			}
+			if less := adjustments[day.Date]; less != nil {
+				contribution -= min(contribution, less.amount)
+				v.Records = append(v.Records, less.records...)
 			}
 			if in.Times != nil && contribution != 0 {
 				factor := factors[device.Stream]
@@ -458,16 +480,25 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 				}
 				limit += wrong // signed, as an error of the device is the same on all its days
 			}
-			covered += day.Completeness()
+			covered[device.Stream] += day.Completeness()
 			counted++
 		}
 		squares += limit.Float() * limit.Float()
 	}
 	// The error of a device is anywhere within its limits (JCGM 100:2008, 4.3.7).
 	v.uncertainty = math.Sqrt(squares / 3)
-	if expected > 0 {
-		v.Completeness = covered / float64(expected)
+	// Streams are not alike: much of one does not make up for little of another.
+	v.Completeness = 1
+	for stream, n := range expected {
+		if n > 0 {
+			v.Completeness = min(v.Completeness, covered[stream]/float64(n))
+		}
 	}
+	if len(v.Devices) == 0 || g.expected == 0 {
+		v.Completeness = 0
+	}
+	slices.Sort(v.Records)
+	v.Records = slices.Compact(v.Records)
 	for _, stream := range slices.Sorted(maps.Keys(factors)) {
 		f := factors[stream]
 		v.Records = append(v.Records, f.records...)
@@ -491,8 +522,38 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 	v.Value = &value
 	if size > 0 {
 		v.EstimatedShare = estimated.Float() / size.Float()
+		v.size, v.estimated = size.Float(), estimated.Float()
 	}
 	return v, nil
+}
+
+// adjustment is what records say of a device's day.
+type adjustment struct {
+	amount  float64
+	records []string
+}
+
+// adjustments returns what the records of the device take off, by day.
+func (in *compiled) adjustments(g *gathered, device string) map[greentally.Date]*adjustment {
+	if in.Less == nil {
+		return nil
+	}
+	days := map[greentally.Date]*adjustment{}
+	for _, r := range g.records[in.Less.Record] {
+		value, has := r.Values[in.Less.Value]
+		if r.Device != device || !has || r.Last().Before(g.Month.First()) || g.Month.Last().Before(r.Date) {
+			continue
+		}
+		each := value / float64(daysBetween(r.Date, r.Last())+1)
+		for date := r.Date; !r.Last().Before(date); date = date.Add(1) {
+			if days[date] == nil {
+				days[date] = &adjustment{}
+			}
+			days[date].amount += each
+			days[date].records = append(days[date].records, r.ID)
+		}
+	}
+	return days
 }
 
 // run evaluates an expression over a device-day.

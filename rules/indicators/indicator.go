@@ -50,6 +50,13 @@ type input struct {
 	Value string   `yaml:"value"` // what a device-day or record contributes; expression over its quantities, device and day, or over its values and record
 	Times *times   `yaml:"times"`
 
+	// Only says which device-days count; expression as in value. One that does not is
+	// missing, and so not covered.
+	Only string `yaml:"only"`
+	// Less is what records of the device say is to be taken off what a day contributes, at
+	// the most all of it. What a record says of several days is spread evenly over them.
+	Less *less `yaml:"less"`
+
 	// ErrorRatio is by which part of it what a device-day contributes can be wrong;
 	// expression over its quantities, device and day. The error is taken as one of the
 	// device, the same on all its days.
@@ -70,6 +77,11 @@ type times struct {
 	Record string `yaml:"record"` // type of record
 	Value  string `yaml:"value"`  // name of the value
 	Weight string `yaml:"weight"` // name of the value that weighs it
+}
+
+type less struct {
+	Record string `yaml:"record"` // type of record
+	Value  string `yaml:"value"`  // name of the value
 }
 
 // Set is a set of indicators, ready to compute.
@@ -100,6 +112,7 @@ type compiled struct {
 	name         string
 	where, value *vm.Program
 	error, of    *vm.Program
+	only         *vm.Program
 	needs        []string // quantities, or values of records
 	factor       greentally.Factor
 }
@@ -185,6 +198,13 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 	if t := ind.Target; t != nil && (t.AtLeast == nil) == (t.AtMost == nil) {
 		add([]any{"target"}, "target needs at_least or at_most")
 	}
+	if t := ind.Target; t != nil && ind.Unit == "ratio" {
+		for _, v := range []*float64{t.AtLeast, t.AtMost} {
+			if v != nil && !(*v >= 0 && *v <= 1) {
+				add([]any{"target"}, "target: a ratio is held against 0 to 1, not %v", *v)
+			}
+		}
+	}
 	if ind.Completeness == 0 {
 		ind.Completeness = defaultFloor
 	}
@@ -261,12 +281,12 @@ func (in *input) mixed() (key, also string) {
 		given bool
 		may   []string
 	}{
-		{"kind", in.Kind != "", []string{"where", "needs", "value", "times", "error_ratio"}},
+		{"kind", in.Kind != "", []string{"where", "needs", "value", "times", "only", "less", "error_ratio"}},
 		{"record", in.Record != "", []string{"where", "value"}},
 		{"factor", in.Factor != "", []string{"of"}},
 		{"indicator", in.Indicator != "", []string{"part"}},
 	}
-	given := map[string]bool{"where": in.Where != "", "needs": len(in.Needs) > 0, "value": in.Value != "", "times": in.Times != nil,
+	given := map[string]bool{"where": in.Where != "", "needs": len(in.Needs) > 0, "value": in.Value != "", "times": in.Times != nil, "only": in.Only != "", "less": in.Less != nil,
 		"error_ratio": in.ErrorRatio != "", "of": in.Of != "", "part": in.Part != ""}
 	for _, form := range forms {
 		given[form.key] = form.given
@@ -306,6 +326,20 @@ func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any,
 	if in.ErrorRatio != "" {
 		if in.error, err = compile(in.ErrorRatio, env, expr.AsFloat64()); err != nil {
 			add(at("error_ratio"), "error_ratio: %w", err)
+		}
+	}
+	if in.Only != "" {
+		if in.only, err = compile(in.Only, env, expr.AsBool()); err != nil {
+			add(at("only"), "only: %w", err)
+		} else {
+			in.needs = append(in.needs, quantitiesIn(in.only, kind)...)
+		}
+	}
+	if l := in.Less; l != nil {
+		if t, ok := s.words.RecordType(l.Record); !ok {
+			add(at("less"), "there is no type of record %q", l.Record)
+		} else if !hasValue(t, l.Value) {
+			add(at("less"), "a %s has no value %q", l.Record, l.Value)
 		}
 	}
 	for _, q := range in.Needs {

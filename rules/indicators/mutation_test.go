@@ -65,7 +65,7 @@ func changes(key, value string) []string {
 		return []string{map[string]string{"true": "false", "false": "true"}[value]}
 	case "part":
 		return []string{map[string]string{"numerator": "denominator", "denominator": "numerator"}[value]}
-	case "where", "value", "numerator", "denominator", "error_ratio", "of":
+	case "where", "value", "only", "numerator", "denominator", "error_ratio", "of":
 		return mutation.Expression(value, 0.001)
 	}
 	return nil

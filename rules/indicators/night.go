@@ -13,7 +13,7 @@ import (
 // minutes shorter, all year round, so that ratios of nights are good to a percent.
 func nightHours(latitude float64, date greentally.Date) float64 {
 	first := greentally.Date{Year: date.Year, Month: 1, Day: 1}
-	dayOfYear := float64(days(first, date) + 1)
+	dayOfYear := float64(daysBetween(first, date) + 1)
 	declination := 23.45 * math.Pi / 180 * math.Sin(2*math.Pi*(284+dayOfYear)/365)
 	return 24 - 24/math.Pi*math.Acos(-math.Tan(latitude*math.Pi/180)*math.Tan(declination))
 }
@@ -27,7 +27,7 @@ func meanNight(latitude float64, first greentally.Date, count int) float64 {
 	return sum / float64(count)
 }
 
-// days returns how many days later to is than from.
-func days(from, to greentally.Date) int {
+// daysBetween returns how many days later to is than from.
+func daysBetween(from, to greentally.Date) int {
 	return int(math.Round(to.Start(time.UTC).Sub(from.Start(time.UTC)).Hours() / 24))
 }

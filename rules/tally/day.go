@@ -59,7 +59,7 @@ func Day(in Input) greentally.DeviceDay {
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}
 		case greentally.Register:
-			if r, faults, ok := registerDay(day, d.Hours, newMeter(in, q.Name), open(in), points(sorted, q.Name)); ok {
+			if r, faults, ok := registerDay(day, d.Hours, newMeter(in, q), open(in), points(sorted, q.Name)); ok {
 				put(&d.Registers, q.Name, r)
 				d.Faults = append(d.Faults, name(faults, q.Name)...)
 			}

@@ -120,20 +120,43 @@ func massDay(day span, hours int, s scale, ps []point) (greentally.MassDay, []gr
 	return m, spikes, seen
 }
 
-// despike leaves out values that stick out of both their neighbours while these
-// agree: somebody leant on the bin.
+// moment is for how long, at the most, something that is no deposit can lie on a scale.
+const moment = time.Hour
+
+// despike leaves out values that stick out of their neighbours for a moment while these
+// agree: one above them, or two that are alike, because somebody leant on the bin, and one
+// below, because the scale failed. A bin that is emptied and filled again to the same mass
+// by the next reading looks like that, too, and is rare.
 func despike(day span, noise greentally.Amount, ps []point) (kept []point, spikes []greentally.Fault) {
-	for i, p := range ps {
-		if i > 0 && i+1 < len(ps) {
-			a, b := ps[i-1].value, ps[i+1].value
-			if p.value-a > noise && p.value-b > noise && a-b <= noise && b-a <= noise {
-				if day.has(p.at) {
-					spikes = append(spikes, greentally.Fault{Time: p.at, Kind: greentally.Spike, From: a, To: p.value})
-				}
+	odd := make([]bool, len(ps))
+	for i := range ps {
+		for k := i + 2; k <= i+3 && k < len(ps); k++ {
+			a, b := ps[i].value, ps[k].value
+			if a-b > noise || b-a > noise || ps[k].at.Sub(ps[i].at) > moment {
 				continue
 			}
+			above, below := true, k == i+2
+			for _, p := range ps[i+1 : k] {
+				above = above && p.value-a > noise && p.value-b > noise && p.value-ps[i+1].value <= noise && ps[i+1].value-p.value <= noise
+				below = below && a-p.value > noise && b-p.value > noise
+			}
+			for j := i + 1; (above || below) && j < k; j++ {
+				odd[j] = true
+			}
 		}
-		kept = append(kept, p)
+	}
+	for i, p := range ps {
+		if !odd[i] {
+			kept = append(kept, p)
+			continue
+		}
+		if day.has(p.at) {
+			kind := greentally.Spike
+			if p.value < ps[i-1].value {
+				kind = greentally.Dip
+			}
+			spikes = append(spikes, greentally.Fault{Time: p.at, Kind: kind, From: ps[i-1].value, To: p.value})
+		}
 	}
 	return kept, spikes
 }

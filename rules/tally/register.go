@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"time"
@@ -20,6 +21,7 @@ type rise struct {
 type meter struct {
 	greentally.RegisterFacts
 	interval time.Duration // at which the device reports
+	most     float64       // that it can rise in an hour, of the device or of its kind; 0 if unknown
 	swaps    []swap        // in time order
 }
 
@@ -30,8 +32,10 @@ type swap struct {
 }
 
 // newMeter collects what is known of the quantity.
-func newMeter(in Input, quantity string) meter {
+func newMeter(in Input, q greentally.Quantity) meter {
+	quantity := q.Name
 	m := meter{RegisterFacts: in.Device.Registers[quantity], interval: time.Duration(in.Device.Interval)}
+	m.most = cmp.Or(m.MaxPerHour, q.MaxPerHour)
 	for i := range in.Events {
 		e := &in.Events[i]
 		if e.Type != greentally.MeterReplaced || e.Device != in.Device.ID || e.At == nil {
@@ -268,12 +272,12 @@ const headroom = 1.2
 // can reports whether the register can have counted the amount between two values, as
 // far as that is known. A value may be as old as the reporting interval when it is sent.
 func (m *meter) can(amount greentally.Amount, a, b point) bool {
-	return m.MaxPerHour <= 0 || amount.Float() <= headroom*m.MaxPerHour*(b.at.Sub(a.at)+m.interval).Hours()
+	return m.most <= 0 || amount.Float() <= headroom*m.most*(b.at.Sub(a.at)+m.interval).Hours()
 }
 
 // wraps reports whether the register may have passed its modulus between two values: if
-// it can have risen so much in the time or, where that is not known, by not more than a
-// twentieth of the modulus.
+// it can have risen so much in the time and, where the device itself does not say how much
+// that is, by not more than a twentieth of the modulus.
 func (m *meter) wraps(a, b point) bool {
 	modulus, ok := greentally.AmountOf(m.Modulus)
 	if !ok || modulus <= 0 || a.value >= modulus || b.value < 0 || b.value >= a.value {

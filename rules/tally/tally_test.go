@@ -324,6 +324,67 @@ func TestEmptyingsAreToldApart(t *testing.T) {
 	}
 }
 
+// What lies on a scale for a moment is no deposit, and a scale that fails for a moment was
+// not emptied.
+func TestMomentaryMasses(t *testing.T) {
+	for _, tt := range []struct {
+		name                 string
+		values               []float64
+		deposited, collected float64
+		faults               string
+	}{
+		{"one reading of 0", []float64{13, 13, 0, 13.2, 13.2}, 0.2, 0, "[dip]"},
+		{"60 kg for a reading", []float64{13, 13, 73, 13.2, 13.2}, 0.2, 0, "[spike]"},
+		{"60 kg for two", []float64{13, 13, 73, 73.1, 13.2, 13.2}, 0.2, 0, "[spike spike]"},
+		{"60 kg for three lie there", []float64{13, 13, 73, 73, 73, 13}, 60, 60, "[]"},
+		{"a bin that is emptied and stays so", []float64{13, 13, 0, 0, 13}, 13, 13, "[]"},
+		{"one that is filled and emptied again", []float64{0, 3, 6, 0}, 6, 6, "[]"},
+		{"not the same as before", []float64{13, 0, 11}, 11, 13, "[]"},
+	} {
+		d := tallyDay(device(), october8, time.UTC, every10("mass_kg", tt.values...))
+		m := d.Masses["mass_kg"]
+		kinds := []greentally.FaultKind{}
+		for _, f := range d.Faults {
+			kinds = append(kinds, f.Kind)
+		}
+		if m.Deposited != amount(tt.deposited) || m.Collected != amount(tt.collected) || fmt.Sprint(kinds) != tt.faults {
+			t.Errorf("%s: deposited %v, collected %v, faults %v; want %v, %v, %s", tt.name, m.Deposited, m.Collected, kinds, tt.deposited, tt.collected, tt.faults)
+		}
+	}
+}
+
+// A register without a modulus or a greatest rise of its own has that of its kind.
+func TestGreatestRiseOfTheKind(t *testing.T) {
+	bounded := *kind
+	bounded.Quantities = slices.Clone(kind.Quantities)
+	for i := range bounded.Quantities {
+		if bounded.Quantities[i].Name == "energy_kwh" {
+			bounded.Quantities[i].MaxPerHour = 100
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		rise   float64
+		faults string
+	}{
+		{"zeros for half an hour", []float64{13464, 0, 0, 0, 13464.16, 13464.32}, 0.16, "[reset unexplained]"},
+		{"one value that cannot be", []float64{100, 99999, 100.2, 100.3}, 0.3, "[spike]"},
+		{"a rise that can be", []float64{100, 110}, 10, "[]"},
+	} {
+		plain := device()
+		plain.Registers = nil
+		d := tally.Day(tally.Input{Kind: &bounded, Device: plain, Date: october8, Location: time.UTC, Readings: every10("energy_kwh", tt.values...)})
+		kinds := []greentally.FaultKind{}
+		for _, f := range d.Faults {
+			kinds = append(kinds, f.Kind)
+		}
+		if got := d.Registers["energy_kwh"].Rise; got != amount(tt.rise) || fmt.Sprint(kinds) != tt.faults {
+			t.Errorf("%s: %v, faults %v; want %v, %s", tt.name, got, kinds, tt.rise, tt.faults)
+		}
+	}
+}
+
 func TestBatteriesComeByTheGramme(t *testing.T) {
 	box := device()
 	box.ScaleResolutionKg, box.MaxLoadKg = 0.001, 0

@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	influxdb "github.com/influxdata/influxdb-client-go/v2"
 	"github.com/influxdata/influxdb-client-go/v2/api"
 	apihttp "github.com/influxdata/influxdb-client-go/v2/api/http"
@@ -22,6 +25,7 @@ import (
 	"github.com/influxdata/influxdb-client-go/v2/domain"
 
 	"greentally"
+	"greentally/internal/jsonrows"
 )
 
 // Config says where InfluxDB is and what to use there.
@@ -64,6 +68,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config.TLS
 	transport.ResponseHeaderTimeout = requestTimeout
+	transport.DisableCompression = true // it takes influxd longer than all else in an answer
 	client := &http.Client{Transport: transport}
 	options := influxdb.DefaultOptions().SetHTTPClient(client).SetPrecision(time.Nanosecond).SetLogLevel(0)
 	s := &Store{config: config, http: client, client: influxdb.NewClientWithOptions(config.URL, config.Token, options)}
@@ -135,7 +140,7 @@ func (s *Store) createDatabase(ctx context.Context, bucket string, retention tim
 		return err
 	}
 	defer response.Body.Close()
-	return eachResult(response.Body, func(column, []any) bool { return true })
+	return eachResult(response.Body, func(columns, []jsontext.Value) bool { return true })
 }
 
 func (s *Store) createBucket(ctx context.Context, name string, retention time.Duration) error {
@@ -222,6 +227,7 @@ const (
 
 	fieldQuality = "quality"
 	fieldJSON    = "json"
+	fieldTotals  = "totals"  // of a device-day: the same without its hours
 	fieldWritten = "written" // when a derived point was written, so that the latest counts
 )
 
@@ -328,11 +334,11 @@ func (s *Store) merge(ctx context.Context, q greentally.ReadingQuery, what strin
 		}
 		return !stopped
 	}
-	err = s.query(ctx, s.config.Bucket, statement, func(columns column, row []any) bool {
+	var rowErr error
+	err = s.query(ctx, s.config.Bucket, statement, func(names columns, row []jsontext.Value) bool {
 		rows++
-		r, rowErr := parseReading(q, columns, row)
-		if rowErr != nil {
-			err = rowErr
+		var r greentally.Reading
+		if r, rowErr = parseReading(q, names, row); rowErr != nil {
 			return false
 		}
 		if pending != nil && pending.Time.Equal(r.Time) {
@@ -350,63 +356,57 @@ func (s *Store) merge(ctx context.Context, q greentally.ReadingQuery, what strin
 		pending = &r
 		return true
 	})
-	if err == nil && !stopped {
+	if err = errors.Join(err, rowErr); err == nil && !stopped {
 		emit()
 	}
 	return rows, err
 }
 
-func parseReading(q greentally.ReadingQuery, columns column, row []any) (greentally.Reading, error) {
-	r := greentally.Reading{DeviceKey: q.DeviceKey, Kind: q.Kind}
-	for i, name := range columns {
-		switch v := row[i].(type) {
-		case nil:
-		case string:
-			switch name {
-			case tagCommunity, tagDevice:
-			case tagSite:
-				r.Site = v
-			case tagStream:
-				r.Stream = greentally.Stream(v)
-			default:
-				r.Values = append(r.Values, greentally.Value{Quantity: name, State: v})
-			}
-		case json.Number:
-			switch name {
-			case "time":
-				nanoseconds, err := v.Int64()
-				if err != nil {
-					return r, fmt.Errorf("time %s: %w", v, err)
-				}
-				r.Time = time.Unix(0, nanoseconds).UTC()
-			case fieldQuality:
-				quality, err := v.Int64()
-				if err != nil {
-					return r, fmt.Errorf("quality %s: %w", v, err)
-				}
-				r.Quality = greentally.Quality(quality)
-			default:
-				number, err := v.Float64()
-				if err != nil {
-					return r, fmt.Errorf("%s %s: %w", name, v, err)
-				}
-				r.Values = append(r.Values, greentally.Value{Quantity: name, Number: number})
-			}
+func parseReading(q greentally.ReadingQuery, names columns, row []jsontext.Value) (greentally.Reading, error) {
+	r := greentally.Reading{DeviceKey: q.DeviceKey, Kind: q.Kind, Values: make([]greentally.Value, 0, len(names))}
+	for i, name := range names {
+		var err error
+		switch v := row[i]; {
+		case v.Kind() == 'n' || name == tagCommunity || name == tagDevice:
+		case name == "time":
+			var nanoseconds int64
+			nanoseconds, err = strconv.ParseInt(string(v), 10, 64)
+			r.Time = time.Unix(0, nanoseconds).UTC()
+		case name == fieldQuality:
+			var quality int
+			quality, err = strconv.Atoi(string(v))
+			r.Quality = greentally.Quality(quality)
+		case v.Kind() == '0':
+			var number float64
+			number, err = strconv.ParseFloat(string(v), 64)
+			r.Values = append(r.Values, greentally.Value{Quantity: name, Number: number})
 		default:
-			return r, fmt.Errorf("column %s has a %T", name, v)
+			var text []byte
+			text, err = jsontext.AppendUnquote(nil, v)
+			switch name {
+			case tagSite:
+				r.Site = string(text)
+			case tagStream:
+				r.Stream = greentally.Stream(text)
+			default:
+				r.Values = append(r.Values, greentally.Value{Quantity: name, State: string(text)})
+			}
+		}
+		if err != nil {
+			return r, fmt.Errorf("column %s has %s: %w", name, row[i], err)
 		}
 	}
 	greentally.SortValues(r.Values)
 	return r, nil
 }
 
-// column is the names of a row's columns.
-type column []string
+// columns is the names of a row's columns.
+type columns []string
 
 // query runs an InfluxQL statement and calls row for each row until it returns false.
-func (s *Store) query(ctx context.Context, bucket, statement string, row func(column, []any) bool) error {
+func (s *Store) query(ctx context.Context, bucket, statement string, row func(columns, []jsontext.Value) bool) error {
 	database, policy, _ := strings.Cut(bucket, "/")
-	form := url.Values{"db": {database}, "q": {statement}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"10000"}}
+	form := url.Values{"db": {database}, "q": {statement}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"1000"}}
 	if policy != "" {
 		form.Set("rp", policy)
 	}
@@ -450,21 +450,20 @@ func (s *Store) request(ctx context.Context, method, path string, form url.Value
 }
 
 // eachResult calls row for each row of an answer to InfluxQL, chunked or not.
-func eachResult(body io.Reader, row func(column, []any) bool) error {
-	decoder := json.NewDecoder(body)
-	decoder.UseNumber()
+func eachResult(body io.Reader, row func(columns, []jsontext.Value) bool) error {
+	decoder := jsontext.NewDecoder(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
 		var chunk struct {
-			Error   string
+			Error   string `json:"error"`
 			Results []struct {
-				Error  string
+				Error  string `json:"error"`
 				Series []struct {
-					Columns column
-					Values  [][]any
-				}
-			}
+					Columns columns            `json:"columns"`
+					Values  [][]jsontext.Value `json:"values"`
+				} `json:"series"`
+			} `json:"results"`
 		}
-		if err := decoder.Decode(&chunk); errors.Is(err, io.EOF) {
+		if err := jsonv2.UnmarshalDecode(decoder, &chunk); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -528,6 +527,11 @@ func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay
 		if err != nil {
 			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
 		}
+		totals, err := json.Marshal(d.Totals())
+		if err != nil {
+			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
+		}
+		p.AddField(fieldTotals, string(totals))
 		p.AddTag(tagCommunity, d.Community).AddTag(tagDevice, d.Device).AddTag("kind", d.Kind)
 		if d.Site != "" {
 			p.AddTag(tagSite, d.Site)
@@ -568,13 +572,21 @@ func (s *Store) DeviceDays(ctx context.Context, q greentally.DeviceDayQuery) ([]
 		device string
 		date   greentally.Date
 	}
-	days, err := latest(ctx, s, "device_day", condition, func(d greentally.DeviceDay) key { return key{d.Device, d.Date} })
+	byDate := func(d greentally.DeviceDay) key { return key{d.Device, d.Date} }
+	field := fieldJSON
+	if q.Totals {
+		field = fieldTotals
+	}
+	days, err := latest(ctx, s, "device_day", field, condition, byDate)
+	if errors.Is(err, errNoField) && q.Totals {
+		days, err = latest(ctx, s, "device_day", fieldJSON, condition, byDate)
+	}
 	if err != nil {
 		return nil, err
 	}
 	days = slices.DeleteFunc(days, func(d greentally.DeviceDay) bool { return d.Date.Before(q.From) || q.To.Before(d.Date) })
 	slices.SortFunc(days, func(a, b greentally.DeviceDay) int {
-		return strings.Compare(a.Device+"\x00"+a.Date.String(), b.Device+"\x00"+b.Date.String())
+		return cmp.Or(strings.Compare(a.Device, b.Device), a.Start.Compare(b.Start))
 	})
 	return days, nil
 }
@@ -604,7 +616,7 @@ func (s *Store) WriteIndicators(ctx context.Context, values []greentally.Indicat
 // Indicators returns a community's indicators of a month.
 func (s *Store) Indicators(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
 	at := month.First().Start(time.UTC)
-	values, err := latest(ctx, s, "indicator", tag(tagCommunity, community)+" AND "+between(at, at.Add(1)),
+	values, err := latest(ctx, s, "indicator", fieldJSON, tag(tagCommunity, community)+" AND "+between(at, at.Add(1)),
 		func(v greentally.IndicatorValue) string { return v.Indicator })
 	slices.SortFunc(values, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
 	return values, err
@@ -637,7 +649,7 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 	if to != (greentally.Date{}) {
 		condition += " AND time < " + strconv.FormatInt(to.Add(1).Start(time.UTC).UnixNano(), 10)
 	}
-	records, err := latest(ctx, s, "record", condition,
+	records, err := latest(ctx, s, "record", fieldJSON, condition,
 		func(r greentally.Record) string { return r.ID })
 	slices.SortFunc(records, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
 	return records, err
@@ -648,37 +660,46 @@ func between(from, to time.Time) string {
 	return "time >= " + strconv.FormatInt(from.UnixNano(), 10) + " AND time < " + strconv.FormatInt(to.UnixNano(), 10)
 }
 
-// latest reads things back from their JSON; of several with the same key it takes the
-// one written last.
-func latest[T any, K comparable](ctx context.Context, s *Store, measurement, condition string, key func(T) K) ([]T, error) {
-	type version struct {
-		item    T
-		written int64
-	}
-	newest := map[K]version{}
+// latest reads things back from the JSON in the field; of several with the same key it
+// takes the one written last.
+func latest[T any, K comparable](ctx context.Context, s *Store, measurement, field, condition string, key func(T) K) ([]T, error) {
+	var texts []string
+	var written []int64
 	var rowErr error
-	err := s.query(ctx, s.config.DerivedBucket, "SELECT "+fieldJSON+", "+fieldWritten+" FROM "+identifier(measurement)+" WHERE "+condition,
-		func(_ column, row []any) bool { // time, json, written
-			text, _ := row[1].(string)
-			number, _ := row[2].(json.Number)
-			var v version
-			if rowErr = json.Unmarshal([]byte(text), &v.item); rowErr != nil {
+	err := s.query(ctx, s.config.DerivedBucket, "SELECT "+field+", "+fieldWritten+" FROM "+identifier(measurement)+" WHERE "+condition,
+		func(_ columns, row []jsontext.Value) bool { // time, field, written
+			if row[1].Kind() != '"' {
+				rowErr = errNoField
 				return false
 			}
-			if v.written, rowErr = number.Int64(); rowErr != nil {
-				return false
+			var text []byte
+			var at int64
+			if text, rowErr = jsontext.AppendUnquote(nil, row[1]); rowErr == nil {
+				at, rowErr = strconv.ParseInt(string(row[2]), 10, 64)
 			}
-			if before, known := newest[key(v.item)]; !known || before.written <= v.written {
-				newest[key(v.item)] = v
-			}
-			return true
+			texts, written = append(texts, string(text)), append(written, at)
+			return rowErr == nil
 		})
-	if err = errors.Join(err, rowErr); err != nil {
+	var items []T
+	if err = errors.Join(err, rowErr); err == nil {
+		items, err = jsonrows.Decode[T](texts)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read %s from InfluxDB: %w", measurement, err)
 	}
-	items := make([]T, 0, len(newest))
-	for _, v := range newest {
-		items = append(items, v.item)
+	newest := map[K]int{} // which item
+	for i := range items {
+		if before, known := newest[key(items[i])]; !known || written[before] <= written[i] {
+			newest[key(items[i])] = i
+		}
 	}
-	return items, nil
+	kept := make([]T, 0, len(newest))
+	for _, i := range newest {
+		kept = append(kept, items[i])
+	}
+	return kept, nil
 }
+
+// errNoField says that a point does not have the field, because it was written by an earlier
+// version.
+var errNoField = errors.New("a point lacks the field")

@@ -155,6 +155,9 @@ func (s *Store) DeviceDays(_ context.Context, q greentally.DeviceDayQuery) ([]gr
 		if err := json.Unmarshal(data, &d); err != nil {
 			return nil, err
 		}
+		if q.Totals {
+			d = d.Totals()
+		}
 		all = append(all, d)
 	}
 	slices.SortFunc(all, func(a, b greentally.DeviceDay) int {

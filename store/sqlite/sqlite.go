@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -15,9 +17,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	_ "modernc.org/sqlite" // the driver
 
 	"greentally"
+	"greentally/internal/jsonrows"
 )
 
 // Store is a store in one SQLite file.
@@ -37,7 +41,19 @@ type device struct {
 var _ greentally.Store = (*Store)(nil)
 
 // schemaVersion is in the file's user_version.
-const schemaVersion = 1
+const schemaVersion = 2
+
+// totalsTable has the device-days without their hours, in the order in which a month is
+// read: that is several times faster than from device_days.
+const totalsTable = `
+create table device_day_totals (
+	community text not null,
+	date      text not null,
+	device    text not null,
+	totals    text not null, -- JSON
+	primary key (community, date, device)
+) strict, without rowid;
+`
 
 const schema = `
 create table devices (
@@ -70,8 +86,7 @@ create table device_days (
 	day       text not null, -- JSON
 	primary key (community, device, date)
 ) strict, without rowid;
-create index device_days_by_date on device_days (community, date);
-
+` + totalsTable + `
 create table indicators (
 	community text not null,
 	month     text not null, -- 2006-01
@@ -126,6 +141,12 @@ func (s *Store) migrate(ctx context.Context) error {
 			return nil
 		case 0:
 			_, err := tx.ExecContext(ctx, schema+fmt.Sprintf("pragma user_version = %d", schemaVersion))
+			return err
+		case 1: // the hours may stay in
+			_, err := tx.ExecContext(ctx, totalsTable+`
+				insert into device_day_totals select community, date, device, day from device_days;
+				drop index device_days_by_date;
+				pragma user_version = 2`)
 			return err
 		}
 		return fmt.Errorf("it was written by another version of greentally (schema %d, this one knows %d)", version, schemaVersion)
@@ -284,26 +305,60 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-func decodeValues(text []byte) ([]greentally.Value, error) {
-	var object map[string]any
-	if err := json.Unmarshal(text, &object); err != nil {
+// values reads what encodeValues writes.
+type values struct {
+	decoder *jsontext.Decoder
+	names   map[string]string // of quantities, by their JSON, because there are few
+}
+
+func newValues() *values {
+	return &values{jsontext.NewDecoder(&bytes.Buffer{}), map[string]string{}}
+}
+
+func (d *values) decode(text []byte) ([]greentally.Value, error) {
+	d.decoder.Reset(bytes.NewBuffer(text))
+	if t, err := d.decoder.ReadToken(); err != nil {
+		return nil, err
+	} else if t.Kind() != '{' {
+		return nil, fmt.Errorf("values are %v, want an object", t)
+	}
+	all := make([]greentally.Value, 0, max(4, len(d.names)))
+	for d.decoder.PeekKind() == '"' {
+		raw, err := d.decoder.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		name, known := d.names[string(raw)]
+		if !known {
+			unquoted, err := jsontext.AppendUnquote(nil, raw)
+			if err != nil {
+				return nil, err
+			}
+			name = string(unquoted)
+			d.names[string(raw)] = name
+		}
+		value := greentally.Value{Quantity: name}
+		t, err := d.decoder.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		switch t.Kind() {
+		case '0':
+			if value.Number, err = t.Float(); err != nil {
+				return nil, err
+			}
+		case '"':
+			value.State = t.String()
+		default:
+			return nil, fmt.Errorf("value of %s is %v, want a number or a word", name, t)
+		}
+		all = append(all, value)
+	}
+	if _, err := d.decoder.ReadToken(); err != nil {
 		return nil, err
 	}
-	values := make([]greentally.Value, 0, len(object))
-	for quantity, v := range object {
-		value := greentally.Value{Quantity: quantity}
-		switch v := v.(type) {
-		case float64:
-			value.Number = v
-		case string:
-			value.State = v
-		default:
-			return nil, fmt.Errorf("value of %s is a %T", quantity, v)
-		}
-		values = append(values, value)
-	}
-	greentally.SortValues(values)
-	return values, nil
+	greentally.SortValues(all)
+	return all, nil
 }
 
 // Readings returns one device's readings.
@@ -343,15 +398,15 @@ func (s *Store) readings(ctx context.Context, q greentally.ReadingQuery, yield f
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for decoder := newValues(); rows.Next(); {
 		r := greentally.Reading{DeviceKey: q.DeviceKey, Kind: q.Kind}
 		var nanoseconds int64
-		var values sql.RawBytes
-		if err := rows.Scan(&nanoseconds, &r.Site, &r.Stream, &r.Quality, &values); err != nil {
+		var text sql.RawBytes
+		if err := rows.Scan(&nanoseconds, &r.Site, &r.Stream, &r.Quality, &text); err != nil {
 			return err
 		}
 		r.Time = time.Unix(0, nanoseconds).UTC()
-		if r.Values, err = decodeValues(values); err != nil {
+		if r.Values, err = decoder.decode(text); err != nil {
 			return fmt.Errorf("at %v: %w", r.Time, err)
 		}
 		if !yield(r, nil) {
@@ -369,30 +424,49 @@ func (s *Store) Count(ctx context.Context) (n int64, err error) {
 
 // WriteDeviceDays stores the device-days.
 func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay) error {
-	return upsert(ctx, s, "device-days", `insert into device_days (community, device, date, day) values (?,?,?,?)
-		on conflict do update set day = excluded.day`, days, func(d greentally.DeviceDay, text string) []any {
-		return []any{d.Community, d.Device, d.Date.String(), text}
+	return s.writeJSON(ctx, "device-days", func(tx *sql.Tx) error {
+		err := upsert(ctx, tx, `insert into device_days (community, device, date, day) values (?,?,?,?)
+			on conflict do update set day = excluded.day`, days, func(d greentally.DeviceDay) ([]any, any) {
+			return []any{d.Community, d.Device, d.Date.String()}, d
+		})
+		if err != nil {
+			return err
+		}
+		return upsert(ctx, tx, `insert into device_day_totals (community, date, device, totals) values (?,?,?,?)
+			on conflict do update set totals = excluded.totals`, days, func(d greentally.DeviceDay) ([]any, any) {
+			return []any{d.Community, d.Date.String(), d.Device}, d.Totals()
+		})
 	})
 }
 
 // DeviceDays returns those that match.
 func (s *Store) DeviceDays(ctx context.Context, q greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
-	statement := "select day from device_days where community = ? and date >= ? and date <= ?"
+	statement := "select day from device_days"
+	if q.Totals {
+		statement = "select totals from device_day_totals"
+	}
+	statement += " where community = ? and date >= ? and date <= ?"
 	args := []any{q.Community, q.From.String(), q.To.String()}
 	if q.Device != "" {
 		statement += " and device = ?"
 		args = append(args, q.Device)
 	}
-	return list[greentally.DeviceDay](ctx, s, "device-days", statement+" order by device, date", args...)
+	days, err := list[greentally.DeviceDay](ctx, s, "device-days", statement, args...)
+	slices.SortFunc(days, func(a, b greentally.DeviceDay) int {
+		return cmp.Or(strings.Compare(a.Device, b.Device), a.Start.Compare(b.Start))
+	})
+	return days, err
 }
 
 // WriteIndicators stores the indicators.
 func (s *Store) WriteIndicators(ctx context.Context, values []greentally.IndicatorValue) error {
-	return upsert(ctx, s, "indicators", `insert into indicators (community, month, indicator, value, verdict, detail) values (?,?,?,?,?,?)
-		on conflict do update set value = excluded.value, verdict = excluded.verdict, detail = excluded.detail`, values,
-		func(v greentally.IndicatorValue, text string) []any {
-			return []any{v.Community, v.Month.String(), v.Indicator, v.Value, string(v.Verdict), text}
-		})
+	return s.writeJSON(ctx, "indicators", func(tx *sql.Tx) error {
+		return upsert(ctx, tx, `insert into indicators (community, month, indicator, value, verdict, detail) values (?,?,?,?,?,?)
+			on conflict do update set value = excluded.value, verdict = excluded.verdict, detail = excluded.detail`, values,
+			func(v greentally.IndicatorValue) ([]any, any) {
+				return []any{v.Community, v.Month.String(), v.Indicator, v.Value, string(v.Verdict)}, v
+			})
+	})
 }
 
 // Indicators returns a community's indicators of a month.
@@ -403,9 +477,11 @@ func (s *Store) Indicators(ctx context.Context, community string, month greental
 
 // WriteRecords stores the records.
 func (s *Store) WriteRecords(ctx context.Context, records []greentally.Record) error {
-	return upsert(ctx, s, "records", `insert into records (id, community, date, type, record) values (?,?,?,?,?)
-		on conflict do update set record = excluded.record`, records, func(r greentally.Record, text string) []any {
-		return []any{r.ID, r.Community, r.Date.String(), r.Type, text}
+	return s.writeJSON(ctx, "records", func(tx *sql.Tx) error {
+		return upsert(ctx, tx, `insert into records (id, community, date, type, record) values (?,?,?,?,?)
+			on conflict do update set record = excluded.record`, records, func(r greentally.Record) ([]any, any) {
+			return []any{r.ID, r.Community, r.Date.String(), r.Type}, r
+		})
 	})
 }
 
@@ -416,30 +492,31 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 		community, from.String(), to.String(), to == greentally.Date{})
 }
 
-// upsert writes the items, each as JSON and with the columns that args gives.
-func upsert[T any](ctx context.Context, s *Store, what, statement string, items []T, args func(item T, text string) []any) error {
-	if len(items) == 0 {
-		return nil
+// writeJSON writes what do does, in one transaction.
+func (s *Store) writeJSON(ctx context.Context, what string, do func(*sql.Tx) error) error {
+	if err := s.transaction(ctx, do); err != nil {
+		return fmt.Errorf("write %s to SQLite: %w", what, err)
 	}
-	err := s.transaction(ctx, func(tx *sql.Tx) error {
-		prepared, err := tx.PrepareContext(ctx, statement)
+	return nil
+}
+
+// upsert writes the items: for each the columns that row returns, and what goes into the
+// last column, as JSON.
+func upsert[T any](ctx context.Context, tx *sql.Tx, statement string, items []T, row func(T) (columns []any, last any)) error {
+	prepared, err := tx.PrepareContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer prepared.Close()
+	for _, item := range items {
+		columns, last := row(item)
+		text, err := json.Marshal(last)
 		if err != nil {
 			return err
 		}
-		defer prepared.Close()
-		for _, item := range items {
-			text, err := json.Marshal(item)
-			if err != nil {
-				return err
-			}
-			if _, err := prepared.ExecContext(ctx, args(item, string(text))...); err != nil {
-				return err
-			}
+		if _, err := prepared.ExecContext(ctx, append(columns, string(text))...); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("write %s to SQLite: %w", what, err)
 	}
 	return nil
 }
@@ -451,19 +528,19 @@ func list[T any](ctx context.Context, s *Store, what, statement string, args ...
 		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 	}
 	defer rows.Close()
+	var texts []string
 	for rows.Next() {
-		var text sql.RawBytes
-		var item T
+		var text string
 		if err := rows.Scan(&text); err != nil {
 			return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 		}
-		if err := json.Unmarshal(text, &item); err != nil {
-			return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
-		}
-		items = append(items, item)
+		texts = append(texts, text)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 	}
-	return slices.Clip(items), nil
+	if items, err = jsonrows.Decode[T](texts); err != nil {
+		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
+	}
+	return items, nil
 }

@@ -1,6 +1,8 @@
 package sqlite_test
 
 import (
+	"database/sql"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -39,6 +41,40 @@ func TestTwoProcesses(t *testing.T) {
 	for _, s := range []*sqlite.Store{a, b} {
 		if n, err := s.Count(t.Context()); err != nil || n != 40 {
 			t.Errorf("%d readings, %v; want 40", n, err)
+		}
+	}
+}
+
+// A file of schema 1 had no table of totals.
+func TestSchema1(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "greentally.db")
+	october1 := greentally.Date{Year: 2026, Month: 10, Day: 1}
+	day := greentally.DeviceDay{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "meter-1"}, Date: october1, Hours: 24,
+		Registers: map[string]greentally.RegisterDay{"energy_kwh": {Rise: 5, ByHour: make([]greentally.Amount, 24)}}}
+	s, err := sqlite.Open(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.WriteDeviceDays(t.Context(), []greentally.DeviceDay{day}), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), `drop table device_day_totals; create index device_days_by_date on device_days (community, date); pragma user_version = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	query := greentally.DeviceDayQuery{Community: "jiayuan", From: october1, To: october1, Totals: true}
+	for _, want := range []int{24, 0} { // until it is written again
+		s := open(t, file)
+		days, err := s.DeviceDays(t.Context(), query)
+		if err != nil || len(days) != 1 || len(days[0].Registers["energy_kwh"].ByHour) != want || days[0].Registers["energy_kwh"].Rise != 5 {
+			t.Fatalf("%+v, %v; want %d hours", days, err, want)
+		}
+		if err := s.WriteDeviceDays(t.Context(), []greentally.DeviceDay{day}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

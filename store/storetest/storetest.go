@@ -329,12 +329,25 @@ func testDeviceDays(t *testing.T, s greentally.Store) {
 				t.Fatal(err)
 			}
 			same(t, "device-days", got, tt.want)
+			tt.q.Totals = true
+			if got, err = s.DeviceDays(t.Context(), tt.q); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "totals of device-days", totals(got), totals(tt.want)) // some may have their hours still
 		})
 	}
 	got, err := s.DeviceDays(t.Context(), greentally.DeviceDayQuery{Community: "none", From: first, To: first})
 	if err != nil || len(got) != 0 {
 		t.Errorf("no community has %d device-days: %v", len(got), err)
 	}
+}
+
+func totals(days []greentally.DeviceDay) []greentally.DeviceDay {
+	short := make([]greentally.DeviceDay, len(days))
+	for i, d := range days {
+		short[i] = d.Totals()
+	}
+	return short
 }
 
 func testIndicators(t *testing.T, s greentally.Store) {
