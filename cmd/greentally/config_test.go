@@ -615,7 +615,7 @@ func TestMetricsOfIndicators(t *testing.T) {
 		return found
 	}
 	m.computed([]greentally.IndicatorValue{value})
-	if got, want := samples(), map[string]float64{"greentally_indicator": 0.5, "greentally_indicator_completeness_ratio": 1, "greentally_registry_valid": 0}; !maps.Equal(got, want) {
+	if got, want := samples(), map[string]float64{"greentally_indicator": 0.5, "greentally_indicator_estimated_ratio": 0, "greentally_indicator_completeness_ratio": 1, "greentally_registry_valid": 0}; !maps.Equal(got, want) {
 		t.Errorf("samples %v, want %v", got, want)
 	}
 	value.Value, value.Completeness = nil, 0.25

@@ -228,7 +228,7 @@ var reportWords = map[string]map[string]string{
 		"estimated": "%s: %.1f %% of the mass in it was estimated from filling levels, not weighed.",
 		"without":   "Indicators for which there is no device and no record (%d): %s.", "comma": ", ",
 		"running": " (not over yet, up to %s)", "factor": "%s: with %s of %d, %v %s",
-		"uncertainty": "± is the expanded uncertainty (k = 2). ", "and": " ", "stop": "",
+		"uncertainty": "± is the expanded uncertainty (k = 2). ", "and": "; ", "stop": ".",
 		"why":  "Insufficient data: only %d days of the month have data, completeness %.1f %%, below %.0f %%.",
 		"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target",
 
