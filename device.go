@@ -98,6 +98,9 @@ type Device struct {
 	Site    string `yaml:"site" json:"site"`
 	Stream  Stream `yaml:"stream,omitempty" json:"stream,omitempty" jsonschema:"enum=recyclable,enum=hazardous,enum=food,enum=residual"`
 
+	// Gateway is the device through which this one speaks, if any.
+	Gateway string `yaml:"gateway,omitempty" json:"gateway,omitempty"`
+
 	// Interval is how often the device reports when all is well.
 	Interval Duration `yaml:"interval,omitempty" json:"interval" jsonschema:"default=10m"`
 

@@ -110,6 +110,9 @@ func (r *Registry) checkCommunity(c *greentally.Community, complete bool, add re
 		}
 		ids[d.ID] = i
 		r.checkDevice(d, sites, complete, path, add)
+		if g := d.Gateway; g != "" && (g == d.ID || !slices.ContainsFunc(c.Devices, func(o *greentally.Device) bool { return o != nil && o.ID == g })) {
+			add(at(path, "gateway"), "gateway: there is no other device %q", g)
+		}
 		if b := d.Baseline; b != nil && b.Option == "B" && b.Follows == "night" && c.Latitude == nil {
 			add(at(path, "baseline"), "baseline: follows: night needs the community's latitude")
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
@@ -596,4 +597,9 @@ func (f *times) mean(records []*greentally.Record, stream greentally.Stream) *me
 		m.value = sum / weights
 	}
 	return &m
+}
+
+// daysBetween returns how many days later to is than from.
+func daysBetween(from, to greentally.Date) int {
+	return int(math.Round(to.Start(time.UTC).Sub(from.Start(time.UTC)).Hours() / 24))
 }

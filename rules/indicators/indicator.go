@@ -15,6 +15,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"greentally"
+	"greentally/internal/night"
 	"greentally/internal/strictyaml"
 )
 
@@ -584,7 +585,7 @@ func envOfDevice(d *greentally.Device, c *greentally.Community) deviceEnv {
 		env.Baseline = baselineEnv{Option: b.Option, Lamps: float64(b.Lamps), LampPowerW: b.LampPowerW, EnergyKWh: b.EnergyKWh, Days: b.Days,
 			Follows: cmp.Or(b.Follows, "always"), ErrorRatio: b.ErrorRatio}
 		if c.Latitude != nil && b.From != nil && b.Days >= 1 {
-			env.Baseline.NightHours = meanNight(*c.Latitude, *b.From, int(b.Days))
+			env.Baseline.NightHours = night.Mean(*c.Latitude, *b.From, int(b.Days))
 		}
 	}
 	return env
@@ -596,7 +597,7 @@ func envOfDay(d *greentally.DeviceDay, device deviceEnv, latitude *float64) map[
 	hours := func(d greentally.Duration) float64 { return time.Duration(d).Hours() }
 	day := dateEnv{Hours: float64(d.Hours), Completeness: d.Completeness()}
 	if latitude != nil {
-		day.NightHours = nightHours(*latitude, d.Date)
+		day.NightHours = night.Hours(*latitude, d.Date)
 	}
 	env := map[string]any{"device": device, "day": day}
 	for q, m := range d.Masses {

@@ -1,10 +1,11 @@
-package indicators
+package night_test
 
 import (
 	"math"
 	"testing"
 
 	"greentally"
+	"greentally/internal/night"
 )
 
 func TestNightHours(t *testing.T) {
@@ -19,12 +20,12 @@ func TestNightHours(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := nightHours(tt.latitude, date); math.Abs(got-tt.want) > 0.1 {
+		if got := night.Hours(tt.latitude, date); math.Abs(got-tt.want) > 0.1 {
 			t.Errorf("the night of %s at %v° is %.2f h, want %.2f", tt.date, tt.latitude, got, tt.want)
 		}
 	}
 	june := greentally.Date{Year: 2026, Month: 6, Day: 1}
-	if mean := meanNight(31.2, june, 30); mean < nightHours(31.2, june.Add(20)) || mean > nightHours(31.2, june) {
+	if mean := night.Mean(31.2, june, 30); mean < night.Hours(31.2, june.Add(20)) || mean > night.Hours(31.2, june) {
 		t.Errorf("the mean of June's nights is %.3f h", mean)
 	}
 }

@@ -1,0 +1,553 @@
+package alerts
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+
+	"greentally"
+)
+
+// Registry says what there is.
+type Registry interface {
+	Communities() []*greentally.Community
+	Location(community string) (*time.Location, bool)
+	Kind(name string) (*greentally.Kind, bool)
+}
+
+// Engine runs the rules. It is for one goroutine at a time.
+type Engine struct {
+	set      *Set
+	registry Registry
+
+	now     time.Time     // the latest that was seen
+	watched time.Duration // for how long it has listened in all; silence is measured by this
+	devices map[greentally.DeviceKey]*memory
+	places  map[greentally.DeviceKey]place // of the registry
+	ended   []greentally.Alert             // those that ended lately, the oldest first
+	others  map[greentally.AlertKey]*greentally.Alert
+}
+
+// place is a device and where it stands.
+type place struct {
+	device    *greentally.Device
+	kind      *greentally.Kind
+	community *greentally.Community
+	location  *time.Location
+	env       deviceEnv
+}
+
+// memory is what is remembered of a device.
+type memory struct {
+	Heard    time.Duration      `json:"heard"` // when it spoke last, as time listened
+	Last     time.Time          `json:"last"`  // time of its latest reading
+	Received time.Time          `json:"received"`
+	Values   map[string]*value  `json:"values"`
+	Courses  map[string]*course `json:"courses,omitempty"`
+	Emptied  time.Time          `json:"emptied"` // when it was, or when it was first heard of
+	States   map[string]*state  `json:"states"`  // by rule; those that are neither waiting nor firing are left out
+	changed  bool               // since it was taken out
+}
+
+// state is how a rule stands with a device.
+type state struct {
+	Since time.Time         `json:"since"`           // when the condition began to hold
+	Alert *greentally.Alert `json:"alert,omitempty"` // once it fires
+}
+
+const (
+	// deaf is how much time can pass between two readings, of whatever devices, and still
+	// count as listened to: what is more is a time in which nobody listened.
+	deaf = 10 * time.Minute
+	// hold is for how many reporting intervals a value stands for now.
+	hold = 3
+	// keepEnded is for how long an alert that ended is told again when all are asked for.
+	keepEnded = 24 * time.Hour
+)
+
+// NewEngine returns an engine that remembers nothing.
+func NewEngine(set *Set, registry Registry) *Engine {
+	e := &Engine{set: set, devices: map[greentally.DeviceKey]*memory{}, others: map[greentally.AlertKey]*greentally.Alert{}}
+	e.SetRegistry(registry)
+	return e
+}
+
+// SetRegistry tells the engine what there is now. Alerts of what left it end.
+func (e *Engine) SetRegistry(registry Registry) (changed []greentally.Alert) {
+	e.registry, e.places = registry, map[greentally.DeviceKey]place{}
+	for _, c := range registry.Communities() {
+		loc, _ := registry.Location(c.ID)
+		for _, d := range c.Devices {
+			kind, _ := registry.Kind(d.Kind)
+			e.places[d.Key()] = place{d, kind, c, loc, envOfDevice(d, kind)}
+			if e.devices[d.Key()] == nil {
+				e.devices[d.Key()] = &memory{Heard: e.watched, Emptied: e.now, Values: map[string]*value{}, States: map[string]*state{}, changed: true}
+			}
+		}
+	}
+	for _, key := range e.sortedDevices() {
+		if _, ok := e.places[key]; !ok {
+			m := e.devices[key]
+			for _, rule := range slices.Sorted(maps.Keys(m.States)) {
+				changed = append(changed, e.end(m, rule, e.now)...)
+			}
+			delete(e.devices, key)
+		}
+	}
+	return changed
+}
+
+// SetRules puts other rules in force. Alerts of rules that are gone end.
+func (e *Engine) SetRules(set *Set) (changed []greentally.Alert) {
+	e.set = set
+	known := func(name string) bool {
+		return slices.ContainsFunc(set.rules, func(r *rule) bool { return r.Alert == name })
+	}
+	for _, key := range e.sortedDevices() {
+		m := e.devices[key]
+		for _, rule := range slices.Sorted(maps.Keys(m.States)) {
+			if !known(rule) {
+				changed = append(changed, e.end(m, rule, e.now)...)
+			}
+		}
+	}
+	for key, a := range e.others {
+		if !known(key.Rule) {
+			changed = append(changed, e.endOther(a))
+		}
+	}
+	sortAlerts(changed)
+	return changed
+}
+
+func (e *Engine) sortedDevices() []greentally.DeviceKey {
+	return slices.SortedFunc(maps.Keys(e.devices), func(a, b greentally.DeviceKey) int {
+		return cmp.Or(strings.Compare(a.Community, b.Community), strings.Compare(a.Device, b.Device))
+	})
+}
+
+// See takes readings, in the order in which they arrived, and returns the alerts that began
+// or ended by them. A reading that is older than what is known of its device changes
+// nothing. The error joins what rules could not be evaluated; all others were.
+func (e *Engine) See(received time.Time, readings ...greentally.Reading) (changed []greentally.Alert, err error) {
+	var all []error
+	for i := range readings {
+		more, err := e.see(received, &readings[i])
+		changed = append(changed, more...)
+		all = append(all, err)
+	}
+	return changed, errors.Join(all...)
+}
+
+func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []greentally.Alert, err error) {
+	at := r.Time
+	if received.Before(at) {
+		at = received // a clock that is ahead does not take the others along
+	}
+	if at.After(e.now) {
+		if !e.now.IsZero() {
+			e.watched += min(deaf, at.Sub(e.now))
+		}
+		e.now = at
+	}
+	p, known := e.places[r.DeviceKey]
+	if !known || r.Quality < greentally.Accepted {
+		return nil, nil
+	}
+	m := e.devices[r.DeviceKey]
+	if m.Emptied.IsZero() {
+		m.Emptied = r.Time
+	}
+	if r.Measures() {
+		m.Heard, m.changed = e.watched, true
+	}
+	news := map[string]bool{}
+	for _, v := range r.Values {
+		if m.take(p, v, r.Time) {
+			news[v.Quantity] = true
+		}
+	}
+	if r.Time.After(m.Last) {
+		m.Last, m.Received = r.Time, received
+	}
+	if len(news) == 0 {
+		return nil, nil
+	}
+	m.changed = true
+	var all []error
+	env := e.envOf(p, m, received.Sub(r.Time))
+	for _, rule := range e.set.rules {
+		if !rule.of(p) || rule.Absent > 0 {
+			continue
+		}
+		if len(rule.needs) > 0 && !slices.ContainsFunc(rule.needs, func(q string) bool { return news[q] }) {
+			continue
+		}
+		more, err := e.judge(rule, p, m, env, r.Time)
+		changed = append(changed, more...)
+		all = append(all, err)
+	}
+	return changed, errors.Join(all...)
+}
+
+// take remembers a value, and reports whether it is news.
+func (m *memory) take(p place, v greentally.Value, at time.Time) bool {
+	known := m.Values[v.Quantity]
+	if known != nil && at.Before(known.At) {
+		return false
+	}
+	if known == nil {
+		known = &value{}
+		m.Values[v.Quantity] = known
+	} else if at.After(known.At) {
+		known.Before, known.HasBefore, known.BeforeTime = known.Number, true, known.At
+	}
+	known.At, known.Number, known.Word = at, v.Number, v.State
+	if p.kind == nil {
+		return true
+	}
+	q, ok := p.kind.Quantity(v.Quantity)
+	if !ok || q.Nature == greentally.State {
+		return true
+	}
+	if known.HasBefore && emptiedBy(q.Nature, p.device, known.Before, known.Number) && at.After(m.Emptied) {
+		m.Emptied = at
+	}
+	return true
+}
+
+// of reports whether the rule is about the readings of the device.
+func (r *rule) of(p place) bool {
+	return r.Kind != "" && (r.Kind == anyKind || p.kind != nil && r.Kind == p.kind.Name)
+}
+
+// envOf is what rules see of a device now.
+func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
+	env := map[string]any{
+		"device": p.env, "local": localOf(m.Last, p.community, p.location), "collection": nextCollection(m.Last, p.device, p.community, p.location),
+		"emptied": emptiedEnv{m.Last.Sub(m.Emptied).Hours()}, "silent": (e.watched - m.Heard).Hours(), "ahead": -delay.Hours(),
+	}
+	before, rate, lastDay := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	for name, v := range m.Values {
+		if v.Word != "" {
+			env[name] = v.Word
+			continue
+		}
+		env[name] = v.Number
+		if v.HasBefore {
+			before[name] = v.Before
+		}
+	}
+	if p.kind != nil {
+		for name := range e.set.traced[p.kind.Name] {
+			c := m.Courses[name]
+			if c == nil {
+				c = &course{}
+				if m.Courses == nil {
+					m.Courses = map[string]*course{}
+				}
+				m.Courses[name] = c
+			}
+			if v := m.Values[name]; v != nil && (len(c.Times) == 0 || v.At.After(c.Times[len(c.Times)-1])) {
+				c.add(v.At, v.Number)
+			}
+			rate[name], lastDay[name] = c.rate(), c.lastDay()
+		}
+	}
+	env["before"], env["rate"], env["last_day"] = before, rate, lastDay
+	return env
+}
+
+// judge holds the device against the rule at an instant.
+func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.Time) (changed []greentally.Alert, err error) {
+	for _, q := range r.needs {
+		v := m.Values[q]
+		if v == nil || at.Sub(v.At) > hold*time.Duration(p.device.Interval) {
+			return nil, nil // not known
+		}
+	}
+	for _, q := range r.before {
+		if v := m.Values[q]; v == nil || !v.HasBefore {
+			return nil, nil
+		}
+	}
+	if r.where != nil {
+		wanted, err := expr.Run(r.where, env)
+		if err != nil {
+			return nil, fmt.Errorf("alert %s, device %s: where: %w", r.Alert, p.device.Key(), err)
+		}
+		if !wanted.(bool) {
+			return e.end(m, r.Alert, at), nil
+		}
+	}
+	known := m.States[r.Alert]
+	if known != nil && known.Alert != nil && r.clear != nil {
+		over, err := expr.Run(r.clear, env)
+		if err != nil {
+			return nil, fmt.Errorf("alert %s, device %s: clear: %w", r.Alert, p.device.Key(), err)
+		}
+		if over.(bool) {
+			return e.end(m, r.Alert, at), nil
+		}
+		return nil, nil
+	}
+	holds, err := expr.Run(r.when, env)
+	if err != nil {
+		return nil, fmt.Errorf("alert %s, device %s: when: %w", r.Alert, p.device.Key(), err)
+	}
+	switch {
+	case !holds.(bool):
+		return e.end(m, r.Alert, at), nil
+	case known == nil:
+		known = &state{Since: at}
+		m.States[r.Alert] = known
+		m.changed = true
+	}
+	if known.Alert == nil && at.Sub(known.Since) >= time.Duration(r.For) {
+		return e.fire(r, p, m, env, known.Since.Add(time.Duration(r.For)))
+	}
+	return nil, nil
+}
+
+// fire begins an alert.
+func (e *Engine) fire(r *rule, p place, m *memory, env map[string]any, at time.Time) ([]greentally.Alert, error) {
+	a := greentally.Alert{Community: p.device.Community, Rule: r.Alert, Severity: r.Severity, Device: p.device.ID, Kind: p.device.Kind, Site: p.device.Site,
+		Stream: p.device.Stream, Labels: r.Labels, Title: r.Title, Quantity: r.Quantity, Since: m.States[r.Alert].Since, Fired: at}
+	if gateway := p.device.Gateway; gateway != "" {
+		a.Labels = with(a.Labels, "gateway", gateway)
+	} else if p.device.Kind == "gateway" {
+		a.Labels = with(a.Labels, "gateway", p.device.ID)
+	}
+	err := r.finish(&a, env)
+	m.States[r.Alert].Alert = &a
+	m.changed = true
+	return []greentally.Alert{a}, err
+}
+
+func with(labels map[string]string, name, value string) map[string]string {
+	labels = maps.Clone(labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[name] = value
+	return labels
+}
+
+// finish says in words what is the matter.
+func (r *rule) finish(a *greentally.Alert, env map[string]any) error {
+	var err error
+	a.Summary, a.Action, err = r.say(env)
+	if r.limit != nil {
+		limit, limitErr := expr.Run(r.limit, env)
+		if limitErr != nil {
+			return errors.Join(err, fmt.Errorf("alert %s: limit: %w", r.Alert, limitErr))
+		}
+		if v := limit.(float64); !math.IsNaN(v) {
+			a.Limit = &v
+		}
+	}
+	return err
+}
+
+// end ends what there is of the rule with the device: an alert, or the waiting for one.
+func (e *Engine) end(m *memory, rule string, at time.Time) []greentally.Alert {
+	s := m.States[rule]
+	if s == nil {
+		return nil
+	}
+	delete(m.States, rule)
+	m.changed = true
+	if s.Alert == nil {
+		return nil
+	}
+	a := *s.Alert
+	if at.Before(a.Fired) {
+		at = a.Fired
+	}
+	a.Ended = &at
+	e.ended = append(e.ended, a)
+	return []greentally.Alert{a}
+}
+
+// Pass lets time pass without readings, and returns what began or ended by that: silence,
+// and conditions that have held for long enough. It is called often, and only while nothing
+// waits to be seen.
+func (e *Engine) Pass(d time.Duration) (changed []greentally.Alert, err error) {
+	if e.now.IsZero() || d <= 0 {
+		return nil, nil
+	}
+	e.now, e.watched = e.now.Add(d), e.watched+d
+	return e.look()
+}
+
+// look looks at all devices for what time alone brings.
+func (e *Engine) look() (changed []greentally.Alert, err error) {
+	var all []error
+	for _, key := range e.sortedDevices() {
+		m, p := e.devices[key], e.places[key]
+		var env map[string]any
+		for _, r := range e.set.rules {
+			s := m.States[r.Alert]
+			switch {
+			case !r.of(p):
+			case r.Absent > 0:
+				if env == nil {
+					env = e.envOf(p, m, 0)
+				}
+				more, err := e.silence(r, p, m, env)
+				changed, all = append(changed, more...), append(all, err)
+			case s != nil && s.Alert == nil && e.now.Sub(s.Since) >= time.Duration(r.For) && e.now.Sub(m.Last) <= hold*time.Duration(p.device.Interval):
+				if env == nil {
+					env = e.envOf(p, m, 0)
+				}
+				more, err := e.fire(r, p, m, env, s.Since.Add(time.Duration(r.For)))
+				changed, all = append(changed, more...), append(all, err)
+			}
+		}
+	}
+	for len(e.ended) > 0 && e.now.Sub(*e.ended[0].Ended) > keepEnded {
+		e.ended = e.ended[1:]
+	}
+	return changed, errors.Join(all...)
+}
+
+// silence begins and ends the alert of a device that does not speak.
+func (e *Engine) silence(r *rule, p place, m *memory, env map[string]any) ([]greentally.Alert, error) {
+	limit := time.Duration(r.Absent * float64(p.device.Interval))
+	s, silent := m.States[r.Alert], e.watched-m.Heard
+	if r.where != nil {
+		wanted, err := expr.Run(r.where, env)
+		if err != nil {
+			return nil, fmt.Errorf("alert %s, device %s: where: %w", r.Alert, p.device.Key(), err)
+		}
+		if !wanted.(bool) {
+			return e.end(m, r.Alert, e.now), nil
+		}
+	}
+	switch {
+	case silent < limit:
+		return e.end(m, r.Alert, m.Last), nil
+	case s == nil:
+		since := e.now.Add(-silent)
+		m.States[r.Alert] = &state{Since: since}
+		return e.fire(r, p, m, env, since.Add(limit))
+	}
+	return nil, nil
+}
+
+// SeeDay takes a device-day, and what people attest of the device.
+func (e *Engine) SeeDay(d greentally.DeviceDay, records []greentally.Record) (changed []greentally.Alert, err error) {
+	p, ok := e.places[d.DeviceKey]
+	if !ok || e.now.IsZero() || e.now.Sub(d.Start) > 72*time.Hour { // of what was long ago nobody wants a mail
+		return nil, nil
+	}
+	var all []error
+	var env map[string]any
+	for _, r := range e.set.rules {
+		if r.Days == "" || p.kind == nil || r.Days != p.kind.Name {
+			continue
+		}
+		if env == nil {
+			env = envOfDeviceDay(&d, p.env, records)
+		}
+		more, err := e.other(r, env, greentally.Alert{Community: d.Community, Device: d.Device, Kind: d.Kind, Site: d.Site, Stream: d.Stream, Since: d.Start}, d.Date.String())
+		changed, all = append(changed, more...), append(all, err)
+	}
+	return changed, errors.Join(all...)
+}
+
+// SeeIndicators takes the indicators of a community's month, when so many days of it are over.
+func (e *Engine) SeeIndicators(values []greentally.IndicatorValue, over int) (changed []greentally.Alert, err error) {
+	var all []error
+	for i := range values {
+		v := &values[i]
+		loc, ok := e.registry.Location(v.Community)
+		if !ok || greentally.DateOf(e.now, loc).MonthOf() != v.Month {
+			continue
+		}
+		for _, r := range e.set.rules {
+			if r.Indicator != "" && (r.Indicator == anyKind || r.Indicator == v.Indicator) {
+				more, err := e.other(r, envOfIndicator(v, over), greentally.Alert{Community: v.Community, Indicator: v.Indicator, Since: e.now}, v.Month.String())
+				changed, all = append(changed, more...), append(all, err)
+			}
+		}
+	}
+	return changed, errors.Join(all...)
+}
+
+// other holds something that is no reading against a rule. of is which day or month it is
+// about; an alert about an earlier one is not ended by it.
+func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of string) ([]greentally.Alert, error) {
+	about.Rule, about.Severity, about.Title, about.Quantity = r.Alert, r.Severity, r.Title, r.Quantity
+	about.Labels = with(r.Labels, "of", of)
+	key := about.Key()
+	known := e.others[key]
+	for _, condition := range []struct {
+		what string
+		ok   bool
+	}{{"where", r.where != nil}} {
+		if condition.ok {
+			wanted, err := expr.Run(r.where, env)
+			if err != nil {
+				return nil, fmt.Errorf("alert %s: %s: %w", r.Alert, condition.what, err)
+			}
+			if !wanted.(bool) {
+				return nil, nil
+			}
+		}
+	}
+	holds, err := expr.Run(r.when, env)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the day lacks a quantity that the rule is about
+	}
+	switch {
+	case !holds.(bool) && known != nil && known.Labels["of"] <= of:
+		return []greentally.Alert{e.endOther(known)}, nil
+	case holds.(bool) && known == nil:
+		about.Fired = e.now
+		err := r.finish(&about, env)
+		e.others[key] = &about
+		return []greentally.Alert{about}, err
+	}
+	return nil, nil
+}
+
+func (e *Engine) endOther(a *greentally.Alert) greentally.Alert {
+	delete(e.others, a.Key())
+	over := *a
+	at := e.now
+	over.Ended = &at
+	e.ended = append(e.ended, over)
+	return over
+}
+
+// Alerts returns those that hold, and those that ended within the last day.
+func (e *Engine) Alerts() []greentally.Alert {
+	all := slices.Clone(e.ended)
+	for _, m := range e.devices {
+		for _, s := range m.States {
+			if s.Alert != nil {
+				all = append(all, *s.Alert)
+			}
+		}
+	}
+	for _, a := range e.others {
+		all = append(all, *a)
+	}
+	sortAlerts(all)
+	return all
+}
+
+func sortAlerts(all []greentally.Alert) {
+	slices.SortStableFunc(all, func(a, b greentally.Alert) int {
+		return cmp.Or(a.Fired.Compare(b.Fired), strings.Compare(a.Community, b.Community), strings.Compare(a.Rule, b.Rule),
+			strings.Compare(a.Device, b.Device), strings.Compare(a.Indicator, b.Indicator))
+	})
+}

@@ -1,0 +1,109 @@
+package alerts
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"greentally"
+)
+
+// value is the latest value of a quantity, and the one before.
+type value struct {
+	At     time.Time `json:"at"`
+	Number float64   `json:"n,omitempty"`
+	Word   string    `json:"w,omitempty"`
+
+	Before     float64   `json:"b,omitempty"`
+	HasBefore  bool      `json:"hb,omitempty"`
+	BeforeTime time.Time `json:"bt,omitzero"`
+}
+
+// course is how a quantity went over the last day: one point for each stretch of time.
+type course struct {
+	Times  []time.Time `json:"t"`
+	Values []float64   `json:"v"`
+}
+
+const (
+	courseStep   = 10 * time.Minute // between its points, at the least
+	courseLength = 26 * time.Hour
+	rateOver     = 6 * time.Hour
+)
+
+func (c *course) add(at time.Time, v float64) {
+	if n := len(c.Times); n > 0 && at.Sub(c.Times[n-1]) < courseStep {
+		return
+	}
+	c.Times, c.Values = append(c.Times, at), append(c.Values, v)
+	old := 0
+	for old < len(c.Times) && at.Sub(c.Times[old]) > courseLength {
+		old++
+	}
+	c.Times, c.Values = slices.Delete(c.Times, 0, old), slices.Delete(c.Values, 0, old)
+}
+
+// rate is by how much the quantity rises in an hour: over the last hours, since it last
+// fell by more than a tenth of its greatest value in that time. It is 0 with less than an
+// hour of points.
+func (c *course) rate() float64 {
+	n := len(c.Times)
+	if n < 2 {
+		return 0
+	}
+	first, most := n-1, 0.0
+	for i := n - 1; i >= 0 && c.Times[n-1].Sub(c.Times[i]) <= rateOver; i-- {
+		most = max(most, c.Values[i])
+	}
+	for first > 0 && c.Times[n-1].Sub(c.Times[first-1]) <= rateOver && c.Values[first-1]-c.Values[first] <= most/10 {
+		first--
+	}
+	hours := c.Times[n-1].Sub(c.Times[first]).Hours()
+	if hours < 1 {
+		return 0
+	}
+	return (c.Values[n-1] - c.Values[first]) / hours
+}
+
+// lastDay is by how much the quantity rose over the last 24 hours, falls left out; NaN while
+// less than 23 hours of it are known.
+func (c *course) lastDay() float64 {
+	n := len(c.Times)
+	if n < 2 {
+		return math.NaN()
+	}
+	since := c.Times[n-1].Add(-24 * time.Hour)
+	rise := 0.0
+	first := -1
+	for i := range c.Times {
+		if c.Times[i].Before(since) {
+			continue
+		}
+		if first < 0 {
+			first = i
+			continue
+		}
+		rise += max(0, c.Values[i]-c.Values[i-1])
+	}
+	if c.Times[n-1].Sub(c.Times[first]) < 23*time.Hour {
+		return math.NaN()
+	}
+	return rise
+}
+
+// emptiedBy reports whether a fall of the quantity means that the device was emptied: by
+// more than half of what was there, and by more than a little.
+func emptiedBy(nature greentally.Nature, device *greentally.Device, from, to float64) bool {
+	little := 0.15 // of a filling level
+	switch nature {
+	case greentally.Mass:
+		little = max(1, 10*device.ScaleResolutionKg)
+		if device.ScaleResolutionKg > 0 && device.ScaleResolutionKg < 0.05 { // such as a box for batteries
+			little = 20 * device.ScaleResolutionKg
+		}
+	case greentally.Gauge:
+	default:
+		return false
+	}
+	return from-to > little && to < from/2
+}
