@@ -13,7 +13,7 @@ test: tools ## Run all tests with the race detector, against real servers.
 	$(GO) test -race -timeout 20m ./...
 
 .PHONY: tools
-tools: ## Get the servers that the tests run against: mosquitto and influxd.
+tools: ## Get the servers that the tests run against: mosquitto, influxd and Mailpit.
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
 		{ echo "installing mosquitto"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq mosquitto; }
 	$(GO) run ./internal/testserver/setup
@@ -39,6 +39,10 @@ truth: ## Hold the rates of 20 simulated months under 6 mixes of faults against 
 bench: ## Run the benchmarks.
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-month
+bench-month: ## Tally and assess a month of 2,000 devices from both stores, in a quarter of an hour; see docs/performance.md.
+	$(GO) test -run '^$$' -bench '^BenchmarkMonth$$' -benchtime 3x -timeout 120m ./bench -bench.devices=2000
+
 .PHONY: lint
 lint: ## Run golangci-lint, built from tools/lint.
 	$(GO) build -C tools/lint -o ../../.cache/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
@@ -48,6 +52,12 @@ lint: ## Run golangci-lint, built from tools/lint.
 vuln: ## Look for known vulnerabilities; needs the database at vuln.go.dev.
 	$(GO) build -C tools/lint -o ../../.cache/bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	.cache/bin/govulncheck ./...
+
+.PHONY: mail-screenshots
+mail-screenshots: ## Show mails in Chromium, and write their pictures to docs/screenshots.
+	mkdir -p docs/screenshots
+	$(GO) test -count 1 -run '^TestScreenshots$$/^(raised-(phone|dark)-(zh|en)|grouped-desktop-en|grouped-phone-zh|resolved-phone-(zh|en)|digest-(phone|desktop)-zh|digest-phone-en)$$' \
+		./alerting/mail -mail.screenshots=$(CURDIR)/docs/screenshots
 
 .PHONY: schemas
 schemas: ## Write the JSON Schemas of the YAML files to docs/schema.
@@ -59,4 +69,4 @@ clean:
 
 .PHONY: help
 help: ## Show this help.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'

@@ -266,6 +266,15 @@ const followMessages = 5000
 // ctx is done or handle fails. When handle returns nil the follower's place moves
 // on, and what was handed over does not come again.
 func (j *Journal) Follow(ctx context.Context, follower string, handle func(context.Context, []Entry) error) error {
+	return j.FollowKept(ctx, follower, func(ctx context.Context, entries []Entry) (uint64, error) {
+		return entries[len(entries)-1].Sequence, handle(ctx, entries)
+	})
+}
+
+// FollowKept is Follow for a follower that keeps what it makes of the entries now and then:
+// handle returns the sequence of the entry up to which that is kept, and the place moves
+// there. What was handed over since then comes again when it follows anew.
+func (j *Journal) FollowKept(ctx context.Context, follower string, handle func(context.Context, []Entry) (kept uint64, err error)) error {
 	parse := func(data []byte) (Entry, int) {
 		messages, err := decodeEntry(data)
 		if err != nil {
@@ -274,7 +283,7 @@ func (j *Journal) Follow(ctx context.Context, follower string, handle func(conte
 		}
 		return Entry{Messages: messages}, len(messages)
 	}
-	return follow(ctx, j.stream, follower, parse, followMessages, func(ctx context.Context, batch []entry[Entry]) error {
+	return follow(ctx, j.stream, follower, parse, followMessages, func(ctx context.Context, batch []entry[Entry]) (uint64, error) {
 		entries := make([]Entry, len(batch))
 		for i, e := range batch {
 			entries[i] = e.value

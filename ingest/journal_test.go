@@ -137,6 +137,48 @@ func TestFollowersHavePlacesOfTheirOwnThatOutliveTheProcess(t *testing.T) {
 	collect(t, j, "newcomer", 11)
 }
 
+// A follower that keeps its state now and then gets again what came since.
+func TestFollowerGetsAgainWhatItHasNotKept(t *testing.T) {
+	js, _ := newJetStream(t, t.TempDir())
+	j := openJournal(t, js, ingest.JournalConfig{MaxBytes: 64 << 20, Keep: time.Hour})
+	follow := func(keep int) (seen []string) { // keeps each message up to that
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var kept uint64
+		err := j.FollowKept(ctx, "alerts", func(_ context.Context, entries []ingest.Entry) (uint64, error) {
+			for _, e := range entries {
+				for _, m := range e.Messages {
+					seen = append(seen, string(m.Payload))
+				}
+				if len(seen) <= keep {
+					kept = e.Sequence
+				}
+			}
+			if seen[len(seen)-1] == "5" {
+				cancel()
+			}
+			return kept, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	for i := range 6 {
+		if err := j.Append(t.Context(), message(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		keep int
+		want string
+	}{{2, "[0 1 2 3 4 5]"}, {0, "[2 3 4 5]"}, {3, "[2 3 4 5]"}, {1, "[5]"}} {
+		if got := fmt.Sprint(follow(tt.keep)); got != tt.want {
+			t.Errorf("it saw %v, want %v", got, tt.want)
+		}
+	}
+}
+
 func TestFollowerThatFailsGetsTheSameAgain(t *testing.T) {
 	js, _ := newJetStream(t, t.TempDir())
 	j := openJournal(t, js, ingest.JournalConfig{MaxBytes: 64 << 20, Keep: time.Hour})

@@ -70,17 +70,13 @@ func (s *stream) place(ctx context.Context, follower string) (place, error) {
 	return place{sequence: sequence, revision: entry.Revision()}, nil
 }
 
-// move moves the follower's place on. It fails if another process moved it since.
-func (s *stream) move(ctx context.Context, follower string, p place) (place, error) {
-	revision, err := s.places.Update(ctx, follower, strconv.AppendUint(nil, p.sequence, 10), p.revision)
+// move moves the follower's place on, and returns its new revision. It fails if another process moved it since.
+func (s *stream) move(ctx context.Context, follower string, p place) (revision uint64, err error) {
+	revision, err = s.places.Update(ctx, follower, strconv.AppendUint(nil, p.sequence, 10), p.revision)
 	if err != nil {
-		return p, fmt.Errorf("move the place of %s in %s (does another process follow under the same name?): %w", follower, s.name, err)
+		return 0, fmt.Errorf("move the place of %s in %s (does another process follow under the same name?): %w", follower, s.name, err)
 	}
-	p.revision = revision
-	s.mu.Lock()
-	s.current[follower] = p
-	s.mu.Unlock()
-	return p, nil
+	return revision, nil
 }
 
 // entry is one message of the stream, as it is handed to a follower.
@@ -92,9 +88,10 @@ type entry[T any] struct {
 
 // follow hands the entries after the follower's place to handle, in order, until
 // ctx is done (it then returns nil) or handle fails. It hands over as many at once
-// as are there, until their weight reaches most. When handle returns nil the place
-// moves on, and what was handed over never comes again; after anything else it does.
-func follow[T any](ctx context.Context, s *stream, follower string, parse func([]byte) (T, int), most int, handle func(context.Context, []entry[T]) error) error {
+// as are there, until their weight reaches most. Handle returns the sequence up to which
+// it has kept what it made of them. The place moves there, and what lies before it never
+// comes again; what lies behind it comes again if the follower stops and starts anew.
+func follow[T any](ctx context.Context, s *stream, follower string, parse func([]byte) (T, int), most int, handle func(context.Context, []entry[T]) (kept uint64, err error)) error {
 	at, err := s.place(ctx, follower)
 	if err != nil {
 		return err
@@ -184,18 +181,23 @@ func follow[T any](ctx context.Context, s *stream, follower string, parse func([
 				break drain
 			}
 		}
-		if err := handle(ctx, batch); err != nil {
+		kept, err := handle(ctx, batch)
+		if err != nil {
 			if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 				return nil
 			}
 			return err
 		}
-		last := batch[len(batch)-1]
-		at.sequence, at.appended = last.sequence, last.appended
-		// What was handled is done, even if ctx is done by now.
-		if at, err = s.move(context.WithoutCancel(ctx), follower, at); err != nil {
-			return err
+		if kept > at.sequence { // what was handled is done, even if ctx is done by now
+			at.sequence = kept
+			if at.revision, err = s.move(context.WithoutCancel(ctx), follower, at); err != nil {
+				return err
+			}
 		}
+		last := batch[len(batch)-1]
+		s.mu.Lock()
+		s.current[follower] = place{sequence: last.sequence, appended: last.appended}
+		s.mu.Unlock()
 	}
 }
 

@@ -94,19 +94,19 @@ func (t *Touches) Follow(ctx context.Context, follower string, handle func(conte
 		}
 		return touches, len(touches)
 	}
-	return follow(ctx, t.stream, follower, parse, followTouches, func(ctx context.Context, batch []entry[[]Touch]) error {
+	return follow(ctx, t.stream, follower, parse, followTouches, func(ctx context.Context, batch []entry[[]Touch]) (uint64, error) {
 		var touches []Touch
 		for _, e := range batch {
 			touches = append(touches, e.value...)
 		}
 		if err := handle(ctx, touches); err != nil {
-			return err
+			return 0, err
 		}
 		// One follower at a time: all before this entry was handled, too.
 		if err := t.stream.tidy(ctx, 0, 0); err != nil && ctx.Err() == nil {
 			t.stream.log.Warn("queue of touched device-days was not tidied; it is tried again", "error", err)
 		}
-		return nil
+		return batch[len(batch)-1].sequence, nil
 	})
 }
 

@@ -176,7 +176,7 @@ func (w *Worker) compute(ctx context.Context, community string, month greentally
 	if !ok {
 		return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
 	}
-	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last()})
+	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: true})
 	if err != nil {
 		return nil, err
 	}
@@ -284,18 +284,28 @@ type series struct {
 	has      map[string]bool      // registers and masses among the loaded
 }
 
-// load loads the readings of from … to, to exclusive.
+// load loads the readings of from … to, to exclusive, as far as they are not loaded yet.
 func (s *series) load(from, to time.Time) error {
-	if !s.from.IsZero() && !from.Before(s.from) && !to.After(s.to) {
-		return nil
+	if s.from.IsZero() {
+		s.from, s.to = from, from
 	}
-	readings, err := s.query(greentally.ReadingQuery{From: from, To: to})
-	if err != nil {
-		return err
+	if from.Before(s.from) {
+		earlier, err := s.query(greentally.ReadingQuery{From: from, To: s.from})
+		if err != nil {
+			return err
+		}
+		s.from, s.loaded = from, append(earlier, s.loaded...)
 	}
-	s.from, s.to, s.loaded, s.has = from, to, readings, map[string]bool{}
-	for i := range readings {
-		for _, v := range readings[i].Values {
+	if to.After(s.to) {
+		later, err := s.query(greentally.ReadingQuery{From: s.to, To: to})
+		if err != nil {
+			return err
+		}
+		s.to, s.loaded = to, append(s.loaded, later...)
+	}
+	s.has = map[string]bool{}
+	for i := range s.loaded {
+		for _, v := range s.loaded[i].Values {
 			s.has[v.Quantity] = true
 		}
 	}

@@ -1,6 +1,6 @@
 // Package testserver runs real servers for tests: mosquitto from Debian's packages, and
-// InfluxDB 1.8.10 built through the Go module proxy from tools/influxd. A test whose
-// server is missing fails, and says how to get it.
+// InfluxDB 1.8.10 and Mailpit built through the Go module proxy from tools/influxd and
+// tools/mailpit. A test whose server is missing fails, and says how to get it.
 package testserver
 
 import (
@@ -211,15 +211,22 @@ func ping(url string) error {
 }
 
 // BuildInfluxd builds InfluxDB into the module's .cache/bin unless it is there, and
-// returns its path. Packages that are tested at the same time build it once.
+// returns its path.
 func BuildInfluxd(ctx context.Context) (string, error) {
+	return build(ctx, "influxd", "1.8.10", "-ldflags", "-X main.version=1.8.10", "github.com/influxdata/influxdb/cmd/influxd")
+}
+
+// build builds a tool that has a go.mod of its own in tools/ into .cache/bin, unless that
+// version is there, and returns its path. Packages that are tested at the same time
+// build it once.
+func build(ctx context.Context, tool, version string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
 	root := filepath.Dir(strings.TrimSpace(string(out)))
 	dir := filepath.Join(root, ".cache", "bin")
-	binary := filepath.Join(dir, "influxd-1.8.10")
+	binary := filepath.Join(dir, tool+"-"+version)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -231,10 +238,10 @@ func BuildInfluxd(ctx context.Context) (string, error) {
 	if _, err := os.Stat(binary); err == nil {
 		return binary, nil
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version=1.8.10", "-o", binary, "github.com/influxdata/influxdb/cmd/influxd")
-	build.Dir = filepath.Join(root, "tools", "influxd")
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", binary}, args...)...)
+	build.Dir = filepath.Join(root, "tools", tool)
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build influxd (see tools/influxd): %w\n%s", err, out)
+		return "", fmt.Errorf("build %s (see tools/%s): %w\n%s", tool, tool, err, out)
 	}
 	return binary, nil
 }

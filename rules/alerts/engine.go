@@ -165,7 +165,7 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	if m.Emptied.IsZero() {
 		m.Emptied = r.Time
 	}
-	if r.Measures() {
+	if r.Measures() && r.Time.After(m.Last) { // a repetition is no sign of life
 		m.Heard, m.changed = e.watched, true
 	}
 	news := map[string]bool{}
@@ -255,7 +255,7 @@ func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
 				}
 				m.Courses[name] = c
 			}
-			if v := m.Values[name]; v != nil && (len(c.Times) == 0 || v.At.After(c.Times[len(c.Times)-1])) {
+			if v := m.Values[name]; v != nil && (len(c.Times) == 0 || v.At.Unix() > c.Times[len(c.Times)-1]) {
 				c.add(v.At, v.Number)
 			}
 			rate[name], lastDay[name] = c.rate(), c.lastDay()
@@ -310,11 +310,14 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 		m.States[r.Alert] = known
 		m.changed = true
 	}
-	if known.Alert == nil && at.Sub(known.Since) >= time.Duration(r.For) {
+	if known.Alert == nil && r.due(known, at) {
 		return e.fire(r, p, m, env, known.Since.Add(time.Duration(r.For)))
 	}
 	return nil, nil
 }
+
+// due reports whether the condition has held for as long as the rule asks.
+func (r *rule) due(s *state, at time.Time) bool { return at.Sub(s.Since) >= time.Duration(r.For) }
 
 // fire begins an alert.
 func (e *Engine) fire(r *rule, p place, m *memory, env map[string]any, at time.Time) ([]greentally.Alert, error) {
@@ -403,7 +406,8 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 				}
 				more, err := e.silence(r, p, m, env)
 				changed, all = append(changed, more...), append(all, err)
-			case s != nil && s.Alert == nil && e.now.Sub(s.Since) >= time.Duration(r.For) && e.now.Sub(m.Last) <= hold*time.Duration(p.device.Interval):
+			case s != nil && s.Alert == nil && r.due(s, e.now) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval):
+				// What was known last still stood for now when it was due.
 				if env == nil {
 					env = e.envOf(p, m, 0)
 				}

@@ -21,23 +21,25 @@ type value struct {
 
 // course is how a quantity went over the last day: one point for each stretch of time.
 type course struct {
-	Times  []time.Time `json:"t"`
-	Values []float64   `json:"v"`
+	Times  []int64   `json:"t"` // seconds since 1970
+	Values []float64 `json:"v"`
 }
 
 const (
-	courseStep   = 10 * time.Minute // between its points, at the least
-	courseLength = 26 * time.Hour
-	rateOver     = 6 * time.Hour
+	courseStep   = 10 * 60 // seconds between its points, at the least
+	courseLength = 26 * 3600
+	rateOver     = 6 * 3600
+	dayLong      = 24 * 3600
 )
 
 func (c *course) add(at time.Time, v float64) {
-	if n := len(c.Times); n > 0 && at.Sub(c.Times[n-1]) < courseStep {
+	t := at.Unix()
+	if n := len(c.Times); n > 0 && t-c.Times[n-1] < courseStep {
 		return
 	}
-	c.Times, c.Values = append(c.Times, at), append(c.Values, v)
+	c.Times, c.Values = append(c.Times, t), append(c.Values, v)
 	old := 0
-	for old < len(c.Times) && at.Sub(c.Times[old]) > courseLength {
+	for t-c.Times[old] > courseLength {
 		old++
 	}
 	c.Times, c.Values = slices.Delete(c.Times, 0, old), slices.Delete(c.Values, 0, old)
@@ -52,13 +54,13 @@ func (c *course) rate() float64 {
 		return 0
 	}
 	first, most := n-1, 0.0
-	for i := n - 1; i >= 0 && c.Times[n-1].Sub(c.Times[i]) <= rateOver; i-- {
+	for i := n - 1; i >= 0 && c.Times[n-1]-c.Times[i] <= rateOver; i-- {
 		most = max(most, c.Values[i])
 	}
-	for first > 0 && c.Times[n-1].Sub(c.Times[first-1]) <= rateOver && c.Values[first-1]-c.Values[first] <= most/10 {
+	for first > 0 && c.Times[n-1]-c.Times[first-1] <= rateOver && c.Values[first-1]-c.Values[first] <= most/10 {
 		first--
 	}
-	hours := c.Times[n-1].Sub(c.Times[first]).Hours()
+	hours := float64(c.Times[n-1]-c.Times[first]) / 3600
 	if hours < 1 {
 		return 0
 	}
@@ -72,11 +74,11 @@ func (c *course) lastDay() float64 {
 	if n < 2 {
 		return math.NaN()
 	}
-	since := c.Times[n-1].Add(-24 * time.Hour)
+	since := c.Times[n-1] - dayLong
 	rise := 0.0
 	first := -1
 	for i := range c.Times {
-		if c.Times[i].Before(since) {
+		if c.Times[i] < since {
 			continue
 		}
 		if first < 0 {
@@ -85,7 +87,7 @@ func (c *course) lastDay() float64 {
 		}
 		rise += max(0, c.Values[i]-c.Values[i-1])
 	}
-	if c.Times[n-1].Sub(c.Times[first]) < 23*time.Hour {
+	if c.Times[n-1]-c.Times[first] < dayLong-3600 {
 		return math.NaN()
 	}
 	return rise

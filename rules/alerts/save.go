@@ -52,6 +52,13 @@ func (e *Engine) Save(put func(key string, data []byte) error) error {
 	return nil
 }
 
+// Unsaved says that what was handed over last was not saved, so that it is the next time.
+func (e *Engine) Unsaved() {
+	for _, m := range e.devices {
+		m.changed = true
+	}
+}
+
 // Restore puts back what was saved under the key. It is called for all keys before the
 // engine sees anything; what is of no device that there is now is passed over.
 func (e *Engine) Restore(key string, data []byte) error {

@@ -11,10 +11,18 @@ import (
 )
 
 func main() {
-	path, err := testserver.BuildInfluxd(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	for _, server := range []struct {
+		name  string
+		build func(context.Context) (string, error)
+	}{
+		{"influxd", testserver.BuildInfluxd},
+		{"mailpit", testserver.BuildMailpit},
+	} {
+		path, err := server.build(context.Background())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(server.name+":", path)
 	}
-	fmt.Println("influxd:", path)
 }
