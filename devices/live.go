@@ -25,7 +25,7 @@ type Live struct {
 	mu  sync.Mutex // held while files are read or written
 	err error
 
-	changed func(*Registry) // may be nil
+	changed []func(*Registry)
 }
 
 // OpenLive loads the registry for the first time.
@@ -67,8 +67,8 @@ func (l *Live) reload() error {
 	l.err = err
 	if err == nil {
 		l.current.Store(r)
-		if l.changed != nil {
-			l.changed(r)
+		for _, changed := range l.changed {
+			changed(r)
 		}
 	}
 	return err
@@ -79,7 +79,7 @@ func (l *Live) reload() error {
 func (l *Live) OnChange(changed func(*Registry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.changed = changed
+	l.changed = append(l.changed, changed)
 }
 
 // settle is how long files must rest before they are read: editors and copying tools

@@ -46,6 +46,7 @@ type Worker struct {
 
 	// Tallied and Computed, if not nil, are told of each round's work.
 	Tallied  func(days int, took time.Duration)
+	Days     func(days []greentally.DeviceDay, records []greentally.Record) // of one device, and of its community
 	Computed func([]greentally.IndicatorValue)
 
 	// absent remembers registers and masses that a device never had, so that they are
@@ -115,6 +116,9 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 				return err
 			}
 			total += len(days)
+			if w.Days != nil {
+				w.Days(days, attested.all)
+			}
 			for _, d := range days {
 				touch(key.Community, d.Date.MonthOf())
 			}

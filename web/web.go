@@ -32,6 +32,7 @@ type Server struct {
 	Indicators  func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
 	DeviceDays  func(context.Context, greentally.DeviceDayQuery) ([]greentally.DeviceDay, error)
 	Readings    func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) ([]greentally.Reading, error)
+	Alerts      func() []greentally.Alert // those that hold, and those that ended lately
 	Records     func(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
 	AddRecord   func(context.Context, greentally.Record) (greentally.Record, error)
 
@@ -45,6 +46,7 @@ type Server struct {
 	Status  func(context.Context) (any, error) // lags, connections; for people
 	Ready   func(context.Context) error        // nil when the program takes messages; the store may be away: the journal keeps them
 	Metrics http.Handler
+	Mounted map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
 	Log     *slog.Logger
 }
 
@@ -86,7 +88,13 @@ func (s *Server) Handler() http.Handler {
 	post("/api/v1/deadletters/{id}/delete", s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) }))
 	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
 	post("/api/v1/communities/{community}/devices", s.adopt)
+	get("/api/v1/alerts", s.alerts)
 	api.Handle("GET /metrics", s.Metrics)
+	for path, handler := range s.Mounted {
+		if handler != nil {
+			api.Handle(path+"/", http.StripPrefix(path, handler))
+		}
+	}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
@@ -410,4 +418,22 @@ func (s *Server) adopt(r *http.Request) (any, error) {
 	}
 	d.Community = c.ID
 	return d, s.Adopt(r.Context(), d)
+}
+
+// alerts answers with the alerts that hold; with state=ended those that ended lately, and
+// with state=all both.
+func (s *Server) alerts(r *http.Request) (any, error) {
+	state, community := r.FormValue("state"), r.FormValue("community")
+	if state != "" && state != "firing" && state != "ended" && state != "all" {
+		return nil, fmt.Errorf("%w: state %q is none of firing, ended, all", ErrBadRequest, state)
+	}
+	found := []greentally.Alert{}
+	for _, a := range s.Alerts() {
+		ended := a.Ended != nil
+		if community != "" && a.Community != community || state == "ended" && !ended || (state == "" || state == "firing") && ended {
+			continue
+		}
+		found = append(found, a)
+	}
+	return found, nil
 }

@@ -88,6 +88,12 @@ func newServer() (*web.Server, *backend) {
 			}
 			return []greentally.Record{{ID: "R1", Community: community, Type: "survey", Date: from}}, nil
 		},
+		Alerts: func() []greentally.Alert {
+			a := greentally.Alert{Community: "jiayuan", Rule: "full", Severity: greentally.Critical, Device: "bin-1", Title: greentally.Text{ZH: "满", EN: "Full"}, Since: noon, Fired: noon}
+			ended := a
+			ended.Ended = &noon
+			return []greentally.Alert{a, ended}
+		},
 		AddRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
 			b.record = r
 			r.ID = "R2"
@@ -227,6 +233,8 @@ var routes = []struct {
 	{pattern: "GET /api/v1/deadletters", path: "/api/v1/deadletters?after=7&limit=3", asked: "dead letters 7 3", want: `["letter"]`},
 	{pattern: "POST /api/v1/deadletters/{id}/replay", path: "/api/v1/deadletters/7/replay", body: "{}", asked: "replay 7", want: `{"id": 7}`},
 	{pattern: "POST /api/v1/deadletters/{id}/delete", path: "/api/v1/deadletters/7/delete", body: "{}", asked: "delete 7", want: `{"id": 7}`},
+	{pattern: "GET /api/v1/alerts", path: "/api/v1/alerts", want: `[{"community":"jiayuan","rule":"full","severity":"critical","device":"bin-1","title":{"zh":"满","en":"Full"},` +
+		`"summary":{"zh":"","en":""},"action":{"zh":"","en":""},"since":"2026-10-08T04:00:00Z","fired":"2026-10-08T04:00:00Z"}]`},
 	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered", asked: "discovered", want: `["stranger"]`},
 	{
 		pattern: "POST /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices", body: deviceBody, asked: "adopt",

@@ -16,7 +16,7 @@ func (p *program) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Validate the YAML files and run the tests inside them",
-		Long: `Reads the configuration, kinds, profiles, types of records, factors, indicators, schemes and communities, and runs the tests
+		Long: `Reads the configuration, kinds, profiles, types of records, factors, indicators, alert rules, schemes and communities, and runs the tests
 inside them through the same code that runs in production. Reports everything that is
 wrong at once, with file and line. Exit status 1 if anything is.`,
 		Example: `  greentally check
@@ -66,6 +66,13 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			more, err = set.Check()
 			ran += more
 			all = append(all, err)
+			rules, err := openAlertRules(c, registry)
+			if err != nil {
+				return errors.Join(append(all, err)...)
+			}
+			more, err = rules.Check()
+			ran += more
+			all = append(all, err)
 			certification, err := openSchemes(c, set)
 			if err != nil {
 				return errors.Join(append(all, err)...)
@@ -76,8 +83,8 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			if err := errors.Join(all...); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d factors, %d schemes, %d types of records; %d tests passed\n",
-				set.Len(), figures.Len(), len(certification.Names()), len(types.All()), ran)
+			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d factors, %d schemes, %d alert rules, %d types of records; %d tests passed\n",
+				set.Len(), figures.Len(), len(certification.Names()), rules.Len(), len(types.All()), ran)
 			return err
 		},
 	}

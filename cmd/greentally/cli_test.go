@@ -303,7 +303,7 @@ func folders(t *testing.T, files map[string]string) string {
 func TestCheck(t *testing.T) {
 	t.Chdir(t.TempDir()) // the default folders are those of the working folder
 	shipped, err := cli(t, "check")
-	if err != nil || !regexp.MustCompile(`^all valid: [1-9]\d* indicators, [1-9]\d* factors, [1-9]\d* schemes, [1-9]\d* types of records; [1-9]\d+ tests passed\n$`).MatchString(shipped) {
+	if err != nil || !regexp.MustCompile(`^all valid: [1-9]\d* indicators, [1-9]\d* factors, [1-9]\d* schemes, [1-9]\d* alert rules, [1-9]\d* types of records; [1-9]\d+ tests passed\n$`).MatchString(shipped) {
 		t.Fatalf("check of what is shipped: %q, %v", shipped, err)
 	}
 	var tests, more int

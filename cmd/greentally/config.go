@@ -18,6 +18,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"greentally"
+	"greentally/alerting/mail"
 	"greentally/ingest"
 	"greentally/internal/strictyaml"
 )
@@ -32,6 +33,7 @@ type config struct {
 	Profiles    string `yaml:"profiles,omitempty" env:"PROFILES" jsonschema_description:"Folder of further profiles of hardware models."`
 	Indicators  string `yaml:"indicators,omitempty" env:"INDICATORS" jsonschema_description:"Folder of further indicators."`
 	Factors     string `yaml:"factors,omitempty" env:"FACTORS" jsonschema_description:"Folder of further factors, such as of carbon."`
+	AlertRules  string `yaml:"alert_rules,omitempty" env:"ALERT_RULES" jsonschema_description:"Folder of further alert rules."`
 	Schemes     string `yaml:"schemes,omitempty" env:"SCHEMES" jsonschema_description:"Folder of further certification schemes."`
 	RecordTypes string `yaml:"record_types,omitempty" env:"RECORD_TYPES" jsonschema_description:"Folder of further types of records."`
 
@@ -43,6 +45,8 @@ type config struct {
 	Journal  journalConfig  `yaml:"journal,omitempty" envPrefix:"JOURNAL_"`
 	Limits   limitsConfig   `yaml:"limits,omitempty" envPrefix:"LIMITS_" jsonschema_description:"What goes to the dead letters."`
 	HTTP     httpConfig     `yaml:"http,omitempty" envPrefix:"HTTP_"`
+	SMTP     smtpConfig     `yaml:"smtp,omitempty" envPrefix:"SMTP_" jsonschema_description:"The mail server through which contacts are told of alerts. Without address nobody gets mails."`
+	Alerting alertingConfig `yaml:"alerting,omitempty" envPrefix:"ALERTING_"`
 }
 
 type logConfig struct {
@@ -107,6 +111,23 @@ type limitsConfig struct {
 	MaxPast    greentally.Duration `yaml:"max_past,omitempty" env:"MAX_PAST" jsonschema:"default=9600h" jsonschema_description:"How far a reading's time may be before its receipt."`
 }
 
+type smtpConfig struct {
+	Address      string `yaml:"address,omitempty" env:"ADDRESS" jsonschema_description:"host:port, such as smtp.example.org:587."`
+	From         string `yaml:"from,omitempty" env:"FROM" jsonschema_description:"Address that the mails come from."`
+	Hello        string `yaml:"hello,omitempty" env:"HELLO" jsonschema:"default=localhost" jsonschema_description:"How the client calls itself."`
+	Username     string `yaml:"username,omitempty" env:"USERNAME"`
+	PasswordFile string `yaml:"password_file,omitempty" env:"PASSWORD_FILE" jsonschema_description:"File that holds nothing but the password."`
+	TLS          string `yaml:"tls,omitempty" env:"TLS" jsonschema:"enum=starttls,enum=tls,enum=none,default=starttls"`
+	CAFile       string `yaml:"ca_file,omitempty" env:"CA_FILE" jsonschema_description:"Certificates of further authorities, PEM."`
+}
+
+type alertingConfig struct {
+	ConfigFile  string   `yaml:"config_file,omitempty" env:"CONFIG_FILE" jsonschema_description:"An alertmanager.yml of your own, instead of the defaults that greentally alerts config prints."`
+	URLs        []string `yaml:"urls,omitempty" env:"URLS" jsonschema_description:"An Alertmanager elsewhere, all of its cluster, instead of the one in the process."`
+	Templates   string   `yaml:"templates,omitempty" env:"TEMPLATES" jsonschema_description:"Folder of templates of mails that replace those that are shipped."`
+	ExternalURL string   `yaml:"external_url,omitempty" env:"EXTERNAL_URL" jsonschema_description:"Where people reach greentally, for links in templates."`
+}
+
 type httpConfig struct {
 	Listen    string    `yaml:"listen,omitempty" env:"LISTEN" jsonschema:"default=127.0.0.1:8080" jsonschema_description:"API, metrics and health. An address that is not loopback needs token_file."`
 	TokenFile string    `yaml:"token_file,omitempty" env:"TOKEN_FILE" jsonschema_description:"File with the bearer token that every request except health checks must carry."`
@@ -141,6 +162,7 @@ func defaultConfig() config {
 		Journal:     journalConfig{MaxBytes: 2 << 30, Keep: greentally.Duration(7 * 24 * time.Hour), DeadLetters: 256 << 20},
 		Limits:      limitsConfig{MaxPayload: 64 << 10, MaxFuture: greentally.Duration(10 * time.Minute), MaxPast: greentally.Duration(400 * 24 * time.Hour)},
 		HTTP:        httpConfig{Listen: "127.0.0.1:8080"},
+		SMTP:        smtpConfig{Hello: "localhost", TLS: mail.StartTLS},
 	}
 }
 
@@ -214,7 +236,7 @@ func splitList(text string) (any, error) {
 
 func (c *config) relativeTo(dir string) {
 	for _, p := range []*string{
-		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.Factors, &c.Schemes, &c.RecordTypes,
+		&c.DataDir, &c.Communities, &c.Kinds, &c.Profiles, &c.Indicators, &c.Factors, &c.AlertRules, &c.SMTP.PasswordFile, &c.SMTP.CAFile, &c.Alerting.ConfigFile, &c.Alerting.Templates, &c.Schemes, &c.RecordTypes,
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,

@@ -76,7 +76,7 @@ Ask for a month's rates:
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // only completion: fails only for an unknown flag
 	root.AddCommand(
 		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.checkCommand(),
-		p.devicesCommand(), p.deadLetterCommand(), p.recordCommand(),
+		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.recordCommand(),
 		p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
 	)
 	return root

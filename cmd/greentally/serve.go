@@ -171,7 +171,17 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	watch := &ingest.Watch{Decode: registry.Decode}
 	metrics.ObserveLatest(watch.LatestByKind)
 	worker := newWorker(store, registry, set, log)
-	worker.Tallied, worker.Computed = own.tallied, own.computed
+	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, log.With("part", "alerts"))
+	if err != nil {
+		return err
+	}
+	closers = append(closers, telling.close)
+	worker.Tallied = own.tallied
+	worker.Computed = func(values []greentally.IndicatorValue) {
+		own.computed(values)
+		telling.seeIndicators(ctx, values, registry.Current())
+	}
+	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
 	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
 	copies := make(chan struct{}, 1)                 // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
@@ -197,6 +207,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	})
 	followers.Go(func() error { return journal.Follow(followCtx, "writer", writer.Write) })
 	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
+	followers.Go(func() error { return telling.follow(followCtx, journal) })
 	followers.Go(func() error {
 		return touches.Follow(followCtx, "tally", func(ctx context.Context, all []ingest.Touch) error {
 			return applyTouches(ctx, worker, all, log)
@@ -222,7 +233,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	up := running{
 		caughtUp: func(ctx context.Context) (bool, error) {
 			all, err := lags(ctx)
-			if err != nil || len(all) < 3 {
+			if err != nil || len(all) < 4 {
 				return false, err
 			}
 			for _, lag := range all {
@@ -270,6 +281,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Token: token, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
 		Communities: func() []*greentally.Community { return registry.Current().Communities() },
 		Latest:      watch.Latest,
+		Alerts:      telling.watch.Alerts,
+		Mounted:     map[string]http.Handler{alertmanagerPath: telling.handler},
 		Indicators:  up.report,
 		DeviceDays:  store.DeviceDays,
 		Readings: func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) (all []greentally.Reading, err error) {

@@ -1,9 +1,11 @@
 package alerts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +26,7 @@ type test struct {
 	From   time.Time           `yaml:"from"`   // of the first reading; default 2026-10-01 08:00 in Shanghai
 	Every  greentally.Duration `yaml:"every"`  // default the device's interval
 	Values map[string]string   `yaml:"values"` // by quantity: "0.7 0.9*3 _ 0.95"; _ is none
-	Ahead  greentally.Duration `yaml:"ahead"`  // by how much the device's clock is
+	Ahead  string              `yaml:"ahead"`  // by how much the device's clock is, reading by reading: "0s 2m*3"; the last stands for all further ones
 
 	Day struct {
 		Faults    map[greentally.FaultKind]int `yaml:"faults"`
@@ -51,6 +53,9 @@ type want struct {
 	At      greentally.Duration `yaml:"at"`    // after From; of device-days and indicators 0s
 	State   string              `yaml:"state"` // firing or ended
 	Summary *greentally.Text    `yaml:"summary"`
+
+	Severity greentally.Severity `yaml:"severity"`
+	Limit    *float64            `yaml:"limit"`
 }
 
 // Check runs the tests inside all files, each through an engine of its own, and returns how
@@ -131,10 +136,19 @@ func (t *test) live(engine *Engine, device *greentally.Device, from time.Time) (
 	series := map[string][]string{}
 	steps := 0
 	for name, text := range t.Values {
+		if kind, ok := engine.registry.Kind(device.Kind); !ok {
+			return nil, fmt.Errorf("there is no kind %q", device.Kind)
+		} else if _, has := kind.Quantity(name); !has && name != greentally.Connection {
+			return nil, fmt.Errorf("values: a %s has no quantity %q", device.Kind, name)
+		}
 		if series[name], err = expand(text); err != nil {
 			return nil, fmt.Errorf("values of %s: %w", name, err)
 		}
 		steps = max(steps, len(series[name]))
+	}
+	ahead, err := t.ahead()
+	if err != nil {
+		return nil, err
 	}
 	every := time.Duration(t.Every)
 	if every == 0 {
@@ -142,7 +156,7 @@ func (t *test) live(engine *Engine, device *greentally.Device, from time.Time) (
 	}
 	for i := range steps {
 		at := from.Add(time.Duration(i) * every)
-		reading := greentally.Reading{DeviceKey: device.Key(), Kind: device.Kind, Site: device.Site, Stream: device.Stream, Time: at.Add(time.Duration(t.Ahead)), Quality: greentally.Accepted}
+		reading := greentally.Reading{DeviceKey: device.Key(), Kind: device.Kind, Site: device.Site, Stream: device.Stream, Time: at.Add(ahead[min(i, len(ahead)-1)]), Quality: greentally.Accepted}
 		for _, name := range slices.Sorted(maps.Keys(series)) {
 			if i >= len(series[name]) || series[name][i] == "_" {
 				continue
@@ -172,6 +186,22 @@ func (t *test) live(engine *Engine, device *greentally.Device, from time.Time) (
 		}
 	}
 	return got, nil
+}
+
+func (t *test) ahead() ([]time.Duration, error) {
+	words, err := expand(cmp.Or(t.Ahead, "0s"))
+	if err != nil {
+		return nil, fmt.Errorf("ahead: %w", err)
+	}
+	var all []time.Duration
+	for _, word := range words {
+		d, err := time.ParseDuration(word)
+		if err != nil {
+			return nil, fmt.Errorf("ahead: %q: want such as 2m or 90s", word)
+		}
+		all = append(all, d)
+	}
+	return all, nil
 }
 
 // expand reads a series such as "0.7 0.9*3 _ 0.95".
@@ -219,6 +249,13 @@ func (t *test) day(device *greentally.Device, date greentally.Date) (greentally.
 	return d, records
 }
 
+func show(limit *float64) string {
+	if limit == nil {
+		return "missing"
+	}
+	return strconv.FormatFloat(*limit, 'g', -1, 64)
+}
+
 // compare compares what began and ended with what is wanted.
 func (t *test) compare(got []greentally.Alert, from time.Time) error {
 	var told []string
@@ -237,8 +274,15 @@ func (t *test) compare(got []greentally.Alert, from time.Time) error {
 		return fmt.Errorf("got %v, want %v", told, wanted)
 	}
 	for i, w := range t.Want {
-		if w.Summary != nil && got[i].Summary != *w.Summary {
-			return fmt.Errorf("the summary is %q and %q, want %q and %q", got[i].Summary.ZH, got[i].Summary.EN, w.Summary.ZH, w.Summary.EN)
+		a := got[i]
+		if w.Summary != nil && a.Summary != *w.Summary {
+			return fmt.Errorf("the summary is %q and %q, want %q and %q", a.Summary.ZH, a.Summary.EN, w.Summary.ZH, w.Summary.EN)
+		}
+		if w.Severity != "" && a.Severity != w.Severity {
+			return fmt.Errorf("the severity is %s, want %s", a.Severity, w.Severity)
+		}
+		if w.Limit != nil && (a.Limit == nil || math.Abs(*a.Limit-*w.Limit) > 1e-9) {
+			return fmt.Errorf("the limit is %v, want %v", show(a.Limit), *w.Limit)
 		}
 	}
 	return nil

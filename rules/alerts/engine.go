@@ -68,6 +68,8 @@ const (
 	deaf = 10 * time.Minute
 	// hold is for how many reporting intervals a value stands for now.
 	hold = 3
+	// daysLong is for how long after the beginning of its day an alert about it holds.
+	daysLong = 96 * time.Hour
 	// keepEnded is for how long an alert that ended is told again when all are asked for.
 	keepEnded = 24 * time.Hour
 )
@@ -217,7 +219,8 @@ func (m *memory) take(p place, v greentally.Value, at time.Time) bool {
 	if !ok || q.Nature == greentally.State {
 		return true
 	}
-	if known.HasBefore && emptiedBy(q.Nature, p.device, known.Before, known.Number) && at.After(m.Emptied) {
+	level := q.Nature == greentally.Mass || q.Unit == "/" && q.Limit != nil // what can be emptied, and no temperature
+	if known.HasBefore && level && emptiedBy(q.Nature, p.device, known.Before, known.Number) && at.After(m.Emptied) {
 		m.Emptied = at
 	}
 	return true
@@ -273,8 +276,9 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 			return nil, nil // not known
 		}
 	}
+	longest := hold * time.Duration(p.device.Interval)
 	for _, q := range r.before {
-		if v := m.Values[q]; v == nil || !v.HasBefore {
+		if v := m.Values[q]; v == nil || !v.HasBefore || v.At.Sub(v.BeforeTime) > longest {
 			return nil, nil
 		}
 	}
@@ -305,7 +309,7 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 	switch {
 	case !holds.(bool):
 		return e.end(m, r.Alert, at), nil
-	case known == nil:
+	case known == nil || known.Alert == nil && r.gap(m, longest): // nobody knows whether it held meanwhile
 		known = &state{Since: at}
 		m.States[r.Alert] = known
 		m.changed = true
@@ -314,6 +318,15 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 		return e.fire(r, p, m, env, known.Since.Add(time.Duration(r.For)))
 	}
 	return nil, nil
+}
+
+// gap reports whether a value that the condition needs was not known for a while before it
+// came last.
+func (r *rule) gap(m *memory, longest time.Duration) bool {
+	return slices.ContainsFunc(r.needs, func(q string) bool {
+		v := m.Values[q]
+		return v != nil && v.HasBefore && v.At.Sub(v.BeforeTime) > longest
+	})
 }
 
 // due reports whether the condition has held for as long as the rule asks.
@@ -416,6 +429,11 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 			}
 		}
 	}
+	for _, a := range e.holding() {
+		if a.Device != "" && e.now.Sub(a.Since) > daysLong {
+			changed = append(changed, e.endOther(e.others[a.Key()]))
+		}
+	}
 	for len(e.ended) > 0 && e.now.Sub(*e.ended[0].Ended) > keepEnded {
 		e.ended = e.ended[1:]
 	}
@@ -487,7 +505,8 @@ func (e *Engine) SeeIndicators(values []greentally.IndicatorValue, over int) (ch
 }
 
 // other holds something that is no reading against a rule. of is which day or month it is
-// about; an alert about an earlier one is not ended by it.
+// about: that of a day is ended by the same day, when that is tallied again, or after some
+// days; that of a month by a later one, too.
 func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of string) ([]greentally.Alert, error) {
 	about.Rule, about.Severity, about.Title, about.Quantity = r.Alert, r.Severity, r.Title, r.Quantity
 	about.Labels = with(r.Labels, "of", of)
@@ -512,7 +531,7 @@ func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of s
 		return nil, nil //nolint:nilerr // the day lacks a quantity that the rule is about
 	}
 	switch {
-	case !holds.(bool) && known != nil && known.Labels["of"] <= of:
+	case !holds.(bool) && known != nil && (known.Labels["of"] == of || known.Device == "" && known.Labels["of"] < of):
 		return []greentally.Alert{e.endOther(known)}, nil
 	case holds.(bool) && known == nil:
 		about.Fired = e.now
@@ -521,6 +540,16 @@ func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of s
 		return []greentally.Alert{about}, err
 	}
 	return nil, nil
+}
+
+// holding returns the alerts about days and indicators that hold, in order.
+func (e *Engine) holding() []greentally.Alert {
+	all := make([]greentally.Alert, 0, len(e.others))
+	for _, a := range e.others {
+		all = append(all, *a)
+	}
+	sortAlerts(all)
+	return all
 }
 
 func (e *Engine) endOther(a *greentally.Alert) greentally.Alert {
@@ -542,9 +571,7 @@ func (e *Engine) Alerts() []greentally.Alert {
 			}
 		}
 	}
-	for _, a := range e.others {
-		all = append(all, *a)
-	}
+	all = append(all, e.holding()...)
 	sortAlerts(all)
 	return all
 }

@@ -3,6 +3,7 @@ package alerts
 import (
 	"cmp"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -25,8 +26,12 @@ type (
 		Limits         map[string]float64 `expr:"limits"` // of gauges, the device's own or the kind's
 
 		// BaselineKWh is what its circuit would use in a day without the saving measure; 0 if
-		// it has no measured baseline.
+		// it has no measured baseline. BaselineW is the power of the lamps that were replaced;
+		// 0 if it is not known. Follows says what the hours of light depend on: always or
+		// night; empty without a baseline.
 		BaselineKWh float64 `expr:"baseline_kwh"`
+		BaselineW   float64 `expr:"baseline_w"`
+		Follows     string  `expr:"follows"`
 	}
 	localEnv struct {
 		Hour     float64 `expr:"hour"`     // 0 to 24
@@ -57,7 +62,8 @@ type (
 	}
 	indicatorEnv struct {
 		Name         string  `expr:"name"`
-		Title        string  `expr:"title"`
+		TitleZH      string  `expr:"title_zh"`
+		TitleEN      string  `expr:"title_en"`
 		Known        bool    `expr:"known"` // whether there is a value
 		Value        float64 `expr:"value"`
 		Target       float64 `expr:"target"`
@@ -78,13 +84,16 @@ func (s *Set) env(r *rule) (env map[string]any, kind *greentally.Kind, ok bool) 
 		return map[string]any{"indicator": indicatorEnv{}}, nil, true
 	}
 	if r.Kind == anyKind {
-		return map[string]any{"device": deviceEnv{}, "local": localEnv{}, "silent": 0.0, "ahead": 0.0,
-			greentally.Connection: ""}, nil, true
+		env = map[string]any{"device": deviceEnv{}, "local": localEnv{}, "silent": 0.0, "ahead": 0.0, greentally.Connection: ""}
+		for _, name := range common() {
+			env[name] = 0.0
+		}
+		return env, nil, true
 	}
 	if kind, ok = s.kinds(r.Kind + r.Days); !ok {
 		return nil, nil, false
 	}
-	env = map[string]any{"device": deviceEnv{}}
+	env = map[string]any{"device": envOfDevice(&greentally.Device{}, kind)}
 	numbers := map[string]float64{}
 	if r.Days != "" {
 		env["day"] = dayEnv{}
@@ -111,6 +120,28 @@ func (s *Set) env(r *rule) (env map[string]any, kind *greentally.Kind, ok bool) 
 // anyKind stands for all kinds of device.
 const anyKind = "any"
 
+// common are the quantities that a rule about any kind can use. It holds those devices
+// against it that have them.
+func common() []string { return []string{"battery_ratio"} }
+
+// named returns what expressions see as texts see it: under the same names.
+func named(env map[string]any) map[string]any {
+	all := make(map[string]any, len(env))
+	for name, v := range env {
+		of := reflect.ValueOf(v)
+		if of.Kind() != reflect.Struct {
+			all[name] = v
+			continue
+		}
+		members := map[string]any{}
+		for i := range of.NumField() {
+			members[of.Type().Field(i).Tag.Get("expr")] = of.Field(i).Interface()
+		}
+		all[name] = members
+	}
+	return all
+}
+
 func envOfDevice(d *greentally.Device, kind *greentally.Kind) deviceEnv {
 	env := deviceEnv{ID: d.ID, Kind: d.Kind, Site: d.Site, Stream: string(d.Stream), CapacityLitres: d.CapacityLitres, MaxLoadKg: d.MaxLoadKg,
 		Lamps: float64(d.Lamps), IntervalHours: time.Duration(d.Interval).Hours(), Limits: map[string]float64{}}
@@ -124,8 +155,11 @@ func envOfDevice(d *greentally.Device, kind *greentally.Kind) deviceEnv {
 	for name, limit := range d.Limits {
 		env.Limits[name] = limit
 	}
-	if b := d.Baseline; b != nil && b.Option == "B" && b.Days > 0 {
-		env.BaselineKWh = b.EnergyKWh / b.Days
+	if b := d.Baseline; b != nil {
+		env.Follows, env.BaselineW = cmp.Or(b.Follows, "always"), float64(b.Lamps)*b.LampPowerW
+		if b.Option == "B" && b.Days > 0 {
+			env.BaselineKWh = b.EnergyKWh / b.Days
+		}
 	}
 	return env
 }
@@ -201,7 +235,7 @@ func envOfDeviceDay(d *greentally.DeviceDay, device deviceEnv, records []greenta
 
 // envOfIndicator is what rules about indicators see, when so many days of its month are over.
 func envOfIndicator(v *greentally.IndicatorValue, over int) map[string]any {
-	env := indicatorEnv{Name: v.Indicator, Title: cmp.Or(v.Title.ZH, v.Title.EN), Known: v.Value != nil, Completeness: v.Completeness, Floor: v.Floor,
+	env := indicatorEnv{Name: v.Indicator, TitleZH: v.Title.In("zh"), TitleEN: v.Title.In("en"), Known: v.Value != nil, Completeness: v.Completeness, Floor: v.Floor,
 		Day: float64(over), Days: float64(v.Month.Last().Day)}
 	for _, in := range v.Inputs {
 		env.Evidence = env.Evidence || len(in.Devices)+len(in.Records) > 0

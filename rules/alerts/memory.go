@@ -46,8 +46,8 @@ func (c *course) add(at time.Time, v float64) {
 }
 
 // rate is by how much the quantity rises in an hour: over the last hours, since it last
-// fell by more than a tenth of its greatest value in that time. It is 0 with less than an
-// hour of points.
+// fell by more than a tenth of its greatest value in that time; what is odd is left out. It
+// is 0 with less than an hour of points.
 func (c *course) rate() float64 {
 	n := len(c.Times)
 	if n < 2 {
@@ -55,10 +55,18 @@ func (c *course) rate() float64 {
 	}
 	first, most := n-1, 0.0
 	for i := n - 1; i >= 0 && c.Times[n-1]-c.Times[i] <= rateOver; i-- {
-		most = max(most, c.Values[i])
+		if !c.odd(i) {
+			most = max(most, c.Values[i])
+		}
 	}
-	for first > 0 && c.Times[n-1]-c.Times[first-1] <= rateOver && c.Values[first-1]-c.Values[first] <= most/10 {
-		first--
+	for i := n - 2; i >= 0 && c.Times[n-1]-c.Times[i] <= rateOver; i-- {
+		if c.odd(i) {
+			continue
+		}
+		if c.Values[i]-c.Values[first] > most/10 {
+			break
+		}
+		first = i
 	}
 	hours := float64(c.Times[n-1]-c.Times[first]) / 3600
 	if hours < 1 {
@@ -67,8 +75,8 @@ func (c *course) rate() float64 {
 	return (c.Values[n-1] - c.Values[first]) / hours
 }
 
-// lastDay is by how much the quantity rose over the last 24 hours, falls left out; NaN while
-// less than 23 hours of it are known.
+// lastDay is by how much the quantity rose over the last 24 hours, falls and what is odd
+// left out; NaN while less than 23 hours of it are known.
 func (c *course) lastDay() float64 {
 	n := len(c.Times)
 	if n < 2 {
@@ -76,21 +84,32 @@ func (c *course) lastDay() float64 {
 	}
 	since := c.Times[n-1] - dayLong
 	rise := 0.0
-	first := -1
+	first, last := -1, -1
 	for i := range c.Times {
-		if c.Times[i] < since {
+		if c.Times[i] < since || c.odd(i) {
 			continue
 		}
 		if first < 0 {
-			first = i
+			first, last = i, i
 			continue
 		}
-		rise += max(0, c.Values[i]-c.Values[i-1])
+		rise += max(0, c.Values[i]-c.Values[last])
+		last = i
 	}
 	if c.Times[n-1]-c.Times[first] < dayLong-3600 {
 		return math.NaN()
 	}
 	return rise
+}
+
+// odd reports whether the quantity went away and came back at once: a meter that is read
+// wrongly, such as a 0 in between.
+func (c *course) odd(i int) bool {
+	if i == 0 || i == len(c.Values)-1 {
+		return false
+	}
+	before, v, after := c.Values[i-1], c.Values[i], c.Values[i+1]
+	return after >= before && (v < before || v > after)
 }
 
 // emptiedBy reports whether a fall of the quantity means that the device was emptied: by

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,9 +141,9 @@ func (s *Set) parse(r *rule) (all []error) {
 	if r.Alert == "" || strings.Trim(r.Alert, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 		add("alert", "alert: want a name of small letters, digits and _, not %q", r.Alert)
 	}
-	for key, text := range map[string]greentally.Text{"title": r.Title, "summary": r.Summary, "action": r.Action} {
-		if text.ZH == "" || text.EN == "" {
-			add(key, "%s needs zh and en", key)
+	for _, part := range r.parts() {
+		if part.text.ZH == "" || part.text.EN == "" {
+			add(part.key, "%s needs zh and en", part.key)
 		}
 	}
 	if r.Severity != greentally.Critical && r.Severity != greentally.Warning && r.Severity != greentally.Info {
@@ -164,6 +165,15 @@ func (s *Set) parse(r *rule) (all []error) {
 	}
 	if r.Kind == "" && r.For != 0 {
 		add("for", "for is of readings; a device-day or an indicator holds as long as it is")
+	}
+	if r.Kind == "" && r.Clear != "" {
+		add("clear", "clear is of readings; a device-day or an indicator ends as soon as it no longer holds")
+	}
+	if r.Indicator != "" && r.Where != "" {
+		add("where", "where is of devices; of an indicator say it in when")
+	}
+	if r.Quantity == "" && r.Limit != "" {
+		add("limit", "limit is drawn in the chart of the quantity; name that in quantity")
 	}
 	if len(r.Tests) == 0 {
 		add("tests", "there are no tests in it")
@@ -193,29 +203,63 @@ func (s *Set) parse(r *rule) (all []error) {
 			continue
 		}
 		*part.to = program
+		v := membersOf(program)
+		if wrong := v.unknown(r, kind); wrong != "" {
+			add(part.key, "%s: %s", part.key, wrong)
+		}
 		if part.key == "when" || part.key == "clear" {
-			s.uses(r, kind, program)
+			s.uses(r, kind, v)
 		}
 	}
-	if r.Quantity != "" && kind != nil {
-		if _, has := kind.Quantity(r.Quantity); !has {
-			add("quantity", "a %s has no quantity %q", kind.Name, r.Quantity)
+	if r.Quantity != "" {
+		switch {
+		case kind != nil:
+			if _, has := kind.Quantity(r.Quantity); !has {
+				add("quantity", "a %s has no quantity %q", kind.Name, r.Quantity)
+			}
+		case r.Kind != anyKind || !slices.Contains(common(), r.Quantity):
+			add("quantity", "what the rule is about has no quantity %q", r.Quantity)
 		}
 	}
 	r.texts = map[string]*template.Template{}
-	for key, text := range map[string]string{"title_zh": "", "summary_zh": r.Summary.ZH, "summary_en": r.Summary.EN, "action_zh": r.Action.ZH, "action_en": r.Action.EN} {
-		if text == "" {
-			continue
+	sample := named(env)
+	for _, part := range r.parts() {
+		for _, language := range languages() {
+			text := part.in(language)
+			if part.key == "title" || text == "" {
+				continue
+			}
+			tmpl, err := template.New(part.key).Funcs(textFuncs(language)).Option("missingkey=error").Parse(text)
+			if err == nil {
+				err = tmpl.Execute(io.Discard, sample)
+			}
+			if err != nil {
+				add(part.key, "%s, %s: %w", part.key, language, err)
+				continue
+			}
+			r.texts[part.key+"_"+language] = tmpl
 		}
-		tmpl, err := template.New(key).Funcs(textFuncs()).Option("missingkey=error").Parse(text)
-		if err != nil {
-			name, language, _ := strings.Cut(key, "_")
-			add(name, "%s, %s: %w", name, language, err)
-			continue
-		}
-		r.texts[key] = tmpl
 	}
 	return all
+}
+
+// part is a text of a rule.
+type part struct {
+	key  string
+	text greentally.Text
+}
+
+func (r *rule) parts() []part {
+	return []part{{"title", r.Title}, {"summary", r.Summary}, {"action", r.Action}}
+}
+
+func languages() []string { return []string{"zh", "en"} }
+
+func (p part) in(language string) string {
+	if language == "zh" {
+		return p.text.ZH
+	}
+	return p.text.EN
 }
 
 func given(text string) int {
@@ -239,10 +283,14 @@ func compile(text string, env map[string]any, result expr.Option) (*vm.Program, 
 }
 
 // uses takes note of what the condition needs to be known.
-func (s *Set) uses(r *rule, kind *greentally.Kind, program *vm.Program) {
-	v := &visitor{}
-	node := program.Node()
-	ast.Walk(&node, v)
+func (s *Set) uses(r *rule, kind *greentally.Kind, v *visitor) {
+	if r.Kind == anyKind {
+		for _, name := range common() {
+			if slices.Contains(v.names, name) && !slices.Contains(r.needs, name) {
+				r.needs = append(r.needs, name)
+			}
+		}
+	}
 	if kind == nil || r.Kind == "" {
 		return
 	}
@@ -267,10 +315,49 @@ func (s *Set) uses(r *rule, kind *greentally.Kind, program *vm.Program) {
 	}
 }
 
-// visitor collects the names in an expression, and the members of those that are maps.
+// visitor collects the names in an expression, and the members of those that are maps:
+// rate["mass_kg"], device.limits["fill_ratio"].
 type visitor struct {
 	names   []string
 	members [][2]string
+}
+
+func membersOf(program *vm.Program) *visitor {
+	v := &visitor{}
+	node := program.Node()
+	ast.Walk(&node, v)
+	return v
+}
+
+// unknown tells what is asked of a map that can never have it.
+func (v *visitor) unknown(r *rule, kind *greentally.Kind) string {
+	for _, member := range v.members {
+		of, name := member[0], member[1]
+		switch of {
+		case "before", "rate", "last_day", "limits":
+			if kind == nil {
+				continue
+			}
+			q, has := kind.Quantity(name)
+			switch {
+			case !has:
+				return fmt.Sprintf("%s: a %s has no quantity %q", of, kind.Name, name)
+			case q.Nature == greentally.State:
+				return fmt.Sprintf("%s: %s is a word, not a number", of, name)
+			case of == "limits" && q.Nature != greentally.Gauge:
+				return fmt.Sprintf("limits: %s is no gauge, so it has none", name)
+			}
+		case "faults":
+			if r.Days != "" && !slices.Contains(faults(), greentally.FaultKind(name)) {
+				return fmt.Sprintf("faults: there is no fault %q", name)
+			}
+		}
+	}
+	return ""
+}
+
+func faults() []greentally.FaultKind {
+	return []greentally.FaultKind{greentally.Conflict, greentally.Spike, greentally.Dip, greentally.Wrap, greentally.Reset, greentally.Replaced, greentally.Unexplained}
 }
 
 func (v *visitor) Visit(node *ast.Node) {
@@ -278,16 +365,27 @@ func (v *visitor) Visit(node *ast.Node) {
 	case *ast.IdentifierNode:
 		v.names = append(v.names, n.Value)
 	case *ast.MemberNode:
-		of, is := n.Node.(*ast.IdentifierNode)
 		name, named := n.Property.(*ast.StringNode)
-		if is && named {
+		if !named {
+			return
+		}
+		switch of := n.Node.(type) {
+		case *ast.IdentifierNode:
 			v.members = append(v.members, [2]string{of.Value, name.Value})
+		case *ast.MemberNode:
+			if of, is := of.Property.(*ast.StringNode); is {
+				v.members = append(v.members, [2]string{of.Value, name.Value})
+			}
 		}
 	}
 }
 
 // textFuncs are what templates of summaries and actions can call.
-func textFuncs() template.FuncMap {
+func textFuncs(language string) template.FuncMap {
+	unit := " %"
+	if language == "zh" {
+		unit = "%"
+	}
 	write := func(v float64, digits int) string {
 		text := strconv.FormatFloat(v, 'f', digits, 64)
 		if strings.Contains(text, ".") {
@@ -296,17 +394,19 @@ func textFuncs() template.FuncMap {
 		return text
 	}
 	return template.FuncMap{
-		"percent": func(v float64) string { return write(100*v, 0) + " %" },
+		"percent": func(v float64) string { return write(100*v, 0) + unit },
 		"number":  func(v float64) string { return write(v, 1) },
+		"seconds": func(hours float64) string { return write(3600*hours, 0) },
 	}
 }
 
 // say fills in the texts.
 func (r *rule) say(env map[string]any) (summary, action greentally.Text, err error) {
 	var all []error
+	data := named(env)
 	fill := func(key string) string {
 		var text bytes.Buffer
-		if err := r.texts[key].Execute(&text, env); err != nil {
+		if err := r.texts[key].Execute(&text, data); err != nil {
 			all = append(all, fmt.Errorf("alert %s: %w", r.Alert, err))
 			return r.Title.EN
 		}

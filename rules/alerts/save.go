@@ -37,12 +37,7 @@ func (e *Engine) Save(put func(key string, data []byte) error) error {
 		}
 		m.changed = false
 	}
-	c := clock{Now: e.now, Watched: e.watched, Ended: e.ended}
-	for _, a := range e.others {
-		c.Others = append(c.Others, *a)
-	}
-	sortAlerts(c.Others)
-	data, err := json.Marshal(c)
+	data, err := json.Marshal(clock{Now: e.now, Watched: e.watched, Ended: e.ended, Others: e.holding()})
 	if err != nil {
 		return fmt.Errorf("alert state: %w", err)
 	}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"greentally/internal/testserver"
+)
+
+const alertsCommunity = `
+community: lakeside
+name: {zh: 湖畔社区, en: Lakeside}
+households: 10
+contacts:
+- {name: 王师傅, email: wang@example.org}
+- {name: Duty desk, email: desk@example.org, language: en, severities: [critical]}
+sites: [{id: gate, type: gate, name: {zh: 东门, en: East gate}}]
+devices:
+- {id: bin-1, kind: sorting_bin, site: gate, stream: food, interval: 1h}
+`
+
+// alertsQuick are routes like the default ones, for people in a hurry.
+const alertsQuick = `
+global: {smtp_smarthost: %q, smtp_from: greentally@example.org, smtp_require_tls: false}
+route:
+  receiver: nobody
+  group_by: [community, alertname]
+  group_wait: 0s
+  group_interval: 1s
+  repeat_interval: 24h
+  routes: [{matchers: ['device="bin-1"'], receiver: desk, continue: true}, {matchers: ['device="bin-1"'], receiver: wang}]
+receivers:
+- {name: nobody}
+- {name: wang, email_configs: [{to: wang@example.org, send_resolved: true}]}
+- {name: desk, email_configs: [{to: desk@example.org, send_resolved: true}]}
+`
+
+// publisher publishes to the broker in the process.
+func publisher(t testing.TB, s *site) func(device, payload string) {
+	t.Helper()
+	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + s.mqtt).SetClientID("test"))
+	if token := client.Connect(); token.WaitTimeout(10*time.Second) && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	t.Cleanup(func() { client.Disconnect(0) })
+	return func(device, payload string) {
+		t.Helper()
+		if token := client.Publish("greentally/v1/lakeside/"+device+"/readings", 1, false, payload); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+			t.Fatalf("publish: %v", token.Error())
+		}
+	}
+}
+
+// A bin that overflows is told of once, in each contact's language, also if the program is
+// killed; and its end is told of, in the same thread.
+func TestOverflowingBinIsTold(t *testing.T) {
+	server := testserver.Mailpit(t)
+	s := newSite(t, []byte(alertsCommunity), fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\nalerting: {config_file: alertmanager.yml}\n", server.SMTP))
+	s.write("alertmanager.yml", fmt.Appendf(nil, alertsQuick, server.SMTP))
+	s.start()
+	publish := publisher(t, s)
+	mails := func(to string) (all []testserver.Mail) {
+		for _, m := range server.Mails() {
+			if strings.Contains(m.Header.Get("To"), to) {
+				all = append(all, m)
+			}
+		}
+		return all
+	}
+	now := time.Now().UTC()
+	at := func(ago time.Duration, fill float64) string {
+		return fmt.Sprintf(`{"time": %q, "fill_ratio": %v}`, now.Add(-ago).Format(time.RFC3339), fill)
+	}
+	for hour := 12; hour > 0; hour-- { // for the chart
+		publish("bin-1", at(time.Duration(hour)*time.Hour, 0.5))
+	}
+	s.caughtUp(30 * time.Second)
+	publish("bin-1", at(2*time.Minute, 0.95))
+	waitFor(t, 30*time.Second, "both contacts to be told", func() bool { return len(mails("wang")) == 1 && len(mails("desk")) == 1 })
+	if zh, en := mails("wang")[0], mails("desk")[0]; !strings.Contains(zh.Subject, "满溢") || !strings.Contains(en.Subject, "overflow") || len(zh.Inline) != 1 {
+		t.Errorf("subjects %q and %q, %d pictures", zh.Subject, en.Subject, len(zh.Inline))
+	}
+
+	s.kill()
+	s.start()
+	publish = publisher(t, s)
+	publish("bin-1", at(time.Minute, 0.97)) // still full
+	s.caughtUp(30 * time.Second)
+	if out := must(t, "alerts", "list", "--config", s.config); !strings.Contains(out, "bin-1") || !strings.Contains(out, "critical") {
+		t.Errorf("the list says\n%s", out)
+	}
+	publish("bin-1", at(0, 0.05))
+	waitFor(t, 30*time.Second, "both to be told that it was emptied", func() bool { return len(mails("wang")) == 2 && len(mails("desk")) == 2 })
+	if raised, over := mails("desk")[0], mails("desk")[1]; !strings.Contains(over.Header.Get("References"), strings.Trim(raised.Header.Get("Message-Id"), "<>")) {
+		t.Errorf("the end refers to %q, the beginning is %q", over.Header.Get("References"), raised.Header.Get("Message-Id"))
+	}
+	if out := must(t, "alerts", "list", "--config", s.config, "--lang", "en"); strings.Contains(out, "bin-1") {
+		t.Errorf("the list says\n%s", out)
+	}
+	if all := s.complaints("Filestore ["); len(all) > 0 { // after a kill it says that it mends itself
+		t.Errorf("the log has\n%s", strings.Join(all, "\n"))
+	}
+}
+
+// A silence keeps mails away, and one sample mail can always be sent.
+func TestSilenceAndSampleMail(t *testing.T) {
+	server := testserver.Mailpit(t)
+	s := newSite(t, []byte(alertsCommunity), fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\nalerting: {config_file: alertmanager.yml}\n", server.SMTP))
+	s.write("alertmanager.yml", fmt.Appendf(nil, alertsQuick, server.SMTP))
+	s.start()
+	out := must(t, "alerts", "silence", "--config", s.config, "--community", "lakeside", "--device", "bin-1", "--why", "it is being replaced")
+	if !strings.HasPrefix(out, "silenced until ") {
+		t.Errorf("silence says %q", out)
+	}
+	publish := publisher(t, s)
+	publish("bin-1", `{"fill_ratio": 0.95}`)
+	waitFor(t, 30*time.Second, "the alert", func() bool {
+		return strings.Contains(must(t, "alerts", "list", "--config", s.config), "bin-1")
+	})
+	if out := must(t, "alerts", "test", "--config", s.config, "--to", "boss@example.org"); !strings.Contains(out, "boss@example.org") {
+		t.Errorf("test says %q", out)
+	}
+	waitFor(t, 10*time.Second, "the sample", func() bool { return len(server.Mails()) > 0 })
+	if all := server.Mails(); len(all) != 1 || !strings.Contains(all[0].Header.Get("To"), "boss@example.org") {
+		t.Errorf("%d mails, the first to %s: %s\n%s", len(all), all[0].Header.Get("To"), all[0].Subject, s.log)
+	}
+	if out := must(t, "alerts", "config", "--config", s.config); !strings.Contains(out, "group_wait: 0s") {
+		t.Errorf("config says\n%s", out)
+	}
+	s.stop()
+	s.configure(fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\n", server.SMTP))
+	if out := must(t, "alerts", "config", "--config", filepath.Join(s.dir, "greentally.yaml")); !strings.Contains(out, "wang@example.org") {
+		t.Errorf("the defaults are\n%s", out)
+	}
+}
