@@ -216,7 +216,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 			}
 			options.URLs = append(options.URLs, u)
 		}
-		if up.teller, err = alerting.NewRemote(options); err != nil {
+		if up.teller, err = alerting.NewRemote(options); err != nil { //nolint:contextcheck // it goes on until Close
 			return nil, err
 		}
 	} else if err := up.startManager(ctx, c, registry, store, js, registerer, log); err != nil {
@@ -266,7 +266,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 
 // startManager starts Alertmanager in the process.
 func (up *alertsUp) startManager(ctx context.Context, c config, registry *devices.Live, store greentally.Store, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) error {
-	mailer, err := openMailer(c, registry, store)
+	mailer, err := openMailer(c, registry, store) //nolint:contextcheck // it tries its templates out, and dials nobody
 	if err != nil {
 		return err
 	}
