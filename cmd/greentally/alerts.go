@@ -117,7 +117,7 @@ func (p *program) alertsSilenceCommand(c *client) *cobra.Command {
 	var length time.Duration
 	cmd := &cobra.Command{
 		Use: "silence", Short: "Tell nobody of a device's or rule's alerts for a while", Args: cobra.NoArgs,
-		Example: `  greentally alerts silence --community jiayuan --device e1-s1-food --for 4h --why "bin is being replaced"`,
+		Example: `  greentally alerts silence --community jiayuan --device e1-s1-food --for 4h --why replaced`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if device == "" && rule == "" {
 				return errors.New("say which alerts: --device, --rule or both")
@@ -151,7 +151,7 @@ func (p *program) alertsAckCommand(c *client) *cobra.Command {
 		Use: "ack", Short: "Acknowledge an alert: somebody is on it, so that nobody is reminded", Args: cobra.NoArgs,
 		Long: `Silences one alert for as long as it holds, at most a day: nobody is reminded of it
 meanwhile. The silence says who is on it.`,
-		Example: `  greentally alerts ack --community jiayuan --device e1-s1-food --rule bin_overflowing --by "Mr Li"`,
+		Example: `  greentally alerts ack --community jiayuan --device e1-s1-food --rule bin_overflowing --by Li`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []greentally.Alert
 			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/alerts?"+url.Values{"community": {community}}.Encode(), nil, &all); err != nil {
