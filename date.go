@@ -1,6 +1,7 @@
 package greentally
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -41,7 +42,9 @@ func (d Date) Add(n int) Date {
 }
 
 // Before reports whether d is an earlier day than e.
-func (d Date) Before(e Date) bool { return d.String() < e.String() }
+func (d Date) Before(e Date) bool {
+	return cmp.Or(cmp.Compare(d.Year, e.Year), cmp.Compare(d.Month, e.Month), cmp.Compare(d.Day, e.Day)) < 0
+}
 
 // MonthOf returns the month of the day.
 func (d Date) MonthOf() Month { return Month{d.Year, d.Month} }
