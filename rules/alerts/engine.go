@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
 
 	"greentally"
 )
@@ -46,14 +47,13 @@ type place struct {
 
 // memory is what is remembered of a device.
 type memory struct {
-	Heard    time.Duration      `json:"heard"` // when it spoke last, as time listened
-	Last     time.Time          `json:"last"`  // time of its latest reading
-	Received time.Time          `json:"received"`
-	Values   map[string]*value  `json:"values"`
-	Courses  map[string]*course `json:"courses,omitempty"`
-	Emptied  time.Time          `json:"emptied"` // when it was, or when it was first heard of
-	States   map[string]*state  `json:"states"`  // by rule; those that are neither waiting nor firing are left out
-	changed  bool               // since it was taken out
+	Heard   time.Duration      `json:"heard"` // when it spoke last, as time listened
+	Last    time.Time          `json:"last"`  // time of its latest reading
+	Values  map[string]*value  `json:"values"`
+	Courses map[string]*course `json:"courses,omitempty"`
+	Emptied time.Time          `json:"emptied"` // when it was, or when it was first heard of
+	States  map[string]*state  `json:"states"`  // by rule; those that are neither waiting nor firing are left out
+	changed bool               // since it was taken out
 }
 
 // state is how a rule stands with a device.
@@ -177,12 +177,13 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 		}
 	}
 	if r.Time.After(m.Last) {
-		m.Last, m.Received = r.Time, received
+		m.Last = r.Time
 	}
 	if len(news) == 0 {
 		return nil, nil
 	}
 	m.changed = true
+	e.trace(p, m)
 	var all []error
 	env := e.envOf(p, m, received.Sub(r.Time))
 	for _, rule := range e.set.rules {
@@ -226,6 +227,29 @@ func (m *memory) take(p place, v greentally.Value, at time.Time) bool {
 	return true
 }
 
+// trace remembers the courses of the quantities that rules ask for.
+func (e *Engine) trace(p place, m *memory) {
+	if p.kind == nil {
+		return
+	}
+	for name := range e.set.traced[p.kind.Name] {
+		v, c := m.Values[name], m.Courses[name]
+		if v == nil {
+			continue
+		}
+		if c == nil {
+			c = &course{}
+			if m.Courses == nil {
+				m.Courses = map[string]*course{}
+			}
+			m.Courses[name] = c
+		}
+		if n := len(c.Times); n == 0 || v.At.Unix() > c.Times[n-1] {
+			c.add(v.At, v.Number)
+		}
+	}
+}
+
 // of reports whether the rule is about the readings of the device.
 func (r *rule) of(p place) bool {
 	return r.Kind != "" && (r.Kind == anyKind || p.kind != nil && r.Kind == p.kind.Name)
@@ -250,17 +274,7 @@ func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
 	}
 	if p.kind != nil {
 		for name := range e.set.traced[p.kind.Name] {
-			c := m.Courses[name]
-			if c == nil {
-				c = &course{}
-				if m.Courses == nil {
-					m.Courses = map[string]*course{}
-				}
-				m.Courses[name] = c
-			}
-			if v := m.Values[name]; v != nil && (len(c.Times) == 0 || v.At.Unix() > c.Times[len(c.Times)-1]) {
-				c.add(v.At, v.Number)
-			}
+			c := cmp.Or(m.Courses[name], &course{})
 			rate[name], lastDay[name] = c.rate(), c.lastDay()
 		}
 	}
@@ -282,32 +296,26 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 			return nil, nil
 		}
 	}
-	if r.where != nil {
-		wanted, err := expr.Run(r.where, env)
-		if err != nil {
-			return nil, fmt.Errorf("alert %s, device %s: where: %w", r.Alert, p.device.Key(), err)
-		}
-		if !wanted.(bool) {
-			return e.end(m, r.Alert, at), nil
-		}
+	wanted, err := r.wants(p)
+	switch {
+	case err != nil:
+		return nil, err
+	case !wanted:
+		return e.end(m, r.Alert, at), nil
 	}
 	known := m.States[r.Alert]
 	if known != nil && known.Alert != nil && r.clear != nil {
-		over, err := expr.Run(r.clear, env)
-		if err != nil {
-			return nil, fmt.Errorf("alert %s, device %s: clear: %w", r.Alert, p.device.Key(), err)
+		over, err := r.says("clear", r.clear, p, env)
+		if err != nil || !over {
+			return nil, err
 		}
-		if over.(bool) {
-			return e.end(m, r.Alert, at), nil
-		}
-		return nil, nil
+		return e.end(m, r.Alert, at), nil
 	}
-	holds, err := expr.Run(r.when, env)
-	if err != nil {
-		return nil, fmt.Errorf("alert %s, device %s: when: %w", r.Alert, p.device.Key(), err)
-	}
+	holds, err := r.says("when", r.when, p, env)
 	switch {
-	case !holds.(bool):
+	case err != nil:
+		return nil, err
+	case !holds:
 		return e.end(m, r.Alert, at), nil
 	case known == nil || known.Alert == nil && r.gap(m, longest): // nobody knows whether it held meanwhile
 		known = &state{Since: at}
@@ -318,6 +326,23 @@ func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.
 		return e.fire(r, p, m, env, known.Since.Add(time.Duration(r.For)))
 	}
 	return nil, nil
+}
+
+// wants reports whether the rule is about the device, as far as where says.
+func (r *rule) wants(p place) (bool, error) {
+	if r.where == nil {
+		return true, nil
+	}
+	return r.says("where", r.where, p, map[string]any{"device": p.env})
+}
+
+// says evaluates a condition of the rule.
+func (r *rule) says(what string, condition *vm.Program, p place, env map[string]any) (bool, error) {
+	answer, err := expr.Run(condition, env)
+	if err != nil {
+		return false, fmt.Errorf("alert %s, device %s: %s: %w", r.Alert, p.device.Key(), what, err)
+	}
+	return answer.(bool), nil
 }
 
 // gap reports whether a value that the condition needs was not known for a while before it
@@ -383,13 +408,17 @@ func (e *Engine) end(m *memory, rule string, at time.Time) []greentally.Alert {
 	if s.Alert == nil {
 		return nil
 	}
-	a := *s.Alert
-	if at.Before(a.Fired) {
-		at = a.Fired
+	if at.Before(s.Alert.Fired) {
+		at = s.Alert.Fired
 	}
+	return []greentally.Alert{e.over(*s.Alert, at)}
+}
+
+// over remembers an alert that ended.
+func (e *Engine) over(a greentally.Alert, at time.Time) greentally.Alert {
 	a.Ended = &at
 	e.ended = append(e.ended, a)
-	return []greentally.Alert{a}
+	return a
 }
 
 // Pass lets time pass without readings, and returns what began or ended by that: silence,
@@ -408,23 +437,16 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 	var all []error
 	for _, key := range e.sortedDevices() {
 		m, p := e.devices[key], e.places[key]
-		var env map[string]any
 		for _, r := range e.set.rules {
 			s := m.States[r.Alert]
 			switch {
 			case !r.of(p):
 			case r.Absent > 0:
-				if env == nil {
-					env = e.envOf(p, m, 0)
-				}
-				more, err := e.silence(r, p, m, env)
+				more, err := e.silence(r, p, m)
 				changed, all = append(changed, more...), append(all, err)
 			case s != nil && s.Alert == nil && r.due(s, e.now) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval):
 				// What was known last still stood for now when it was due.
-				if env == nil {
-					env = e.envOf(p, m, 0)
-				}
-				more, err := e.fire(r, p, m, env, s.Since.Add(time.Duration(r.For)))
+				more, err := e.fire(r, p, m, e.envOf(p, m, 0), s.Since.Add(time.Duration(r.For)))
 				changed, all = append(changed, more...), append(all, err)
 			}
 		}
@@ -441,17 +463,15 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 }
 
 // silence begins and ends the alert of a device that does not speak.
-func (e *Engine) silence(r *rule, p place, m *memory, env map[string]any) ([]greentally.Alert, error) {
+func (e *Engine) silence(r *rule, p place, m *memory) ([]greentally.Alert, error) {
 	limit := time.Duration(r.Absent * float64(p.device.Interval))
 	s, silent := m.States[r.Alert], e.watched-m.Heard
-	if r.where != nil {
-		wanted, err := expr.Run(r.where, env)
-		if err != nil {
-			return nil, fmt.Errorf("alert %s, device %s: where: %w", r.Alert, p.device.Key(), err)
-		}
-		if !wanted.(bool) {
-			return e.end(m, r.Alert, e.now), nil
-		}
+	wanted, err := r.wants(p)
+	switch {
+	case err != nil:
+		return nil, err
+	case !wanted:
+		return e.end(m, r.Alert, e.now), nil
 	}
 	switch {
 	case silent < limit:
@@ -459,7 +479,7 @@ func (e *Engine) silence(r *rule, p place, m *memory, env map[string]any) ([]gre
 	case s == nil:
 		since := e.now.Add(-silent)
 		m.States[r.Alert] = &state{Since: since}
-		return e.fire(r, p, m, env, since.Add(limit))
+		return e.fire(r, p, m, e.envOf(p, m, 0), since.Add(limit))
 	}
 	return nil, nil
 }
@@ -512,18 +532,9 @@ func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of s
 	about.Labels = with(r.Labels, "of", of)
 	key := about.Key()
 	known := e.others[key]
-	for _, condition := range []struct {
-		what string
-		ok   bool
-	}{{"where", r.where != nil}} {
-		if condition.ok {
-			wanted, err := expr.Run(r.where, env)
-			if err != nil {
-				return nil, fmt.Errorf("alert %s: %s: %w", r.Alert, condition.what, err)
-			}
-			if !wanted.(bool) {
-				return nil, nil
-			}
+	if p, ok := e.places[greentally.DeviceKey{Community: about.Community, Device: about.Device}]; ok {
+		if wanted, err := r.wants(p); err != nil || !wanted {
+			return nil, err
 		}
 	}
 	holds, err := expr.Run(r.when, env)
@@ -554,11 +565,7 @@ func (e *Engine) holding() []greentally.Alert {
 
 func (e *Engine) endOther(a *greentally.Alert) greentally.Alert {
 	delete(e.others, a.Key())
-	over := *a
-	at := e.now
-	over.Ended = &at
-	e.ended = append(e.ended, over)
-	return over
+	return e.over(*a, e.now)
 }
 
 // Alerts returns those that hold, and those that ended within the last day.

@@ -186,7 +186,8 @@ func nextCollection(at time.Time, d *greentally.Device, c *greentally.Community,
 		if !slices.Contains(plan.Streams, d.Stream) {
 			continue
 		}
-		for n := range 8 {
+		found := false // the first day that has one has the plan's next
+		for n := 0; n < 8 && !found; n++ {
 			date := today.Add(n)
 			if len(plan.Days) > 0 && !slices.Contains(plan.Days, localOf(date.Start(loc), c, loc).Weekday) {
 				continue
@@ -197,7 +198,11 @@ func nextCollection(at time.Time, d *greentally.Device, c *greentally.Community,
 					continue
 				}
 				when := time.Date(date.Year, date.Month, date.Day, clock.Hour(), clock.Minute(), 0, 0, loc)
-				if when.After(at) && (next.IsZero() || when.Before(next)) {
+				if !when.After(at) {
+					continue
+				}
+				found = true
+				if next.IsZero() || when.Before(next) {
 					next = when
 				}
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"greentally"
+	"greentally/internal/expression"
 	"greentally/internal/strictyaml"
 )
 
@@ -197,7 +198,7 @@ func (s *Set) parse(r *rule) (all []error) {
 		if part.text == "" {
 			continue
 		}
-		program, err := compile(part.text, part.env, part.result)
+		program, err := expression.Compile(part.text, part.env, part.result)
 		if err != nil {
 			add(part.key, "%s: %w", part.key, err)
 			continue
@@ -267,19 +268,6 @@ func given(text string) int {
 		return 0
 	}
 	return 1
-}
-
-// functions are what expressions can call; none reads a clock.
-func functions() []string {
-	return []string{"abs", "ceil", "floor", "round", "min", "max", "int", "float"}
-}
-
-func compile(text string, env map[string]any, result expr.Option) (*vm.Program, error) {
-	options := []expr.Option{expr.Env(env), result, expr.DisableAllBuiltins()}
-	for _, name := range functions() {
-		options = append(options, expr.EnableBuiltin(name))
-	}
-	return expr.Compile(text, options...)
 }
 
 // uses takes note of what the condition needs to be known.

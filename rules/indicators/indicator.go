@@ -15,6 +15,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"greentally"
+	"greentally/internal/expression"
 	"greentally/internal/night"
 	"greentally/internal/strictyaml"
 )
@@ -121,21 +122,6 @@ type compiled struct {
 // defaultFloor is the completeness below which there is no verdict, unless the file
 // says otherwise.
 const defaultFloor = 0.9
-
-// functions are what expressions can call: none reads a clock or the like, so that the
-// same evidence always gives the same rate.
-func functions() []string {
-	return []string{"abs", "ceil", "floor", "round", "min", "max", "int", "float"}
-}
-
-// compile compiles an expression over what the environment has.
-func compile(text string, env map[string]any, result expr.Option) (*vm.Program, error) {
-	options := []expr.Option{expr.Env(env), result, expr.DisableAllBuiltins()}
-	for _, name := range functions() {
-		options = append(options, expr.EnableBuiltin(name))
-	}
-	return expr.Compile(text, options...)
-}
 
 // Load loads the YAML files in the folders. The error joins all that is wrong with any
 // of them.
@@ -268,7 +254,7 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 		text string
 		to   **vm.Program
 	}{"numerator": {ind.Numerator, &ind.numerator}, "denominator": {ind.Denominator, &ind.denominator}} {
-		if *target.to, err = compile(target.text, formula, expr.AsFloat64()); err != nil {
+		if *target.to, err = expression.Compile(target.text, formula, expr.AsFloat64()); err != nil {
 			add([]any{key}, "%s: %w", key, err)
 		}
 	}
@@ -315,22 +301,22 @@ func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any,
 	env := dayEnv(kind)
 	var err error
 	if in.Where != "" {
-		if in.where, err = compile(in.Where, map[string]any{"device": deviceEnv{}}, expr.AsBool()); err != nil {
+		if in.where, err = expression.Compile(in.Where, map[string]any{"device": deviceEnv{}}, expr.AsBool()); err != nil {
 			add(at("where"), "where: %w", err)
 		}
 	}
-	if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
+	if in.value, err = expression.Compile(in.Value, env, expr.AsFloat64()); err != nil {
 		add(at("value"), "value: %w", err)
 	} else {
 		in.needs = quantitiesIn(in.value, kind)
 	}
 	if in.ErrorRatio != "" {
-		if in.error, err = compile(in.ErrorRatio, env, expr.AsFloat64()); err != nil {
+		if in.error, err = expression.Compile(in.ErrorRatio, env, expr.AsFloat64()); err != nil {
 			add(at("error_ratio"), "error_ratio: %w", err)
 		}
 	}
 	if in.Only != "" {
-		if in.only, err = compile(in.Only, env, expr.AsBool()); err != nil {
+		if in.only, err = expression.Compile(in.Only, env, expr.AsBool()); err != nil {
 			add(at("only"), "only: %w", err)
 		} else {
 			in.needs = append(in.needs, quantitiesIn(in.only, kind)...)
@@ -372,10 +358,10 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 		env[v.Name] = 0.0
 	}
 	var err error
-	if in.where, err = compile(cmp.Or(in.Where, "true"), map[string]any{"record": recordEnv{}}, expr.AsBool()); err != nil {
+	if in.where, err = expression.Compile(cmp.Or(in.Where, "true"), map[string]any{"record": recordEnv{}}, expr.AsBool()); err != nil {
 		add(at("where"), "where: %w", err)
 	}
-	if in.value, err = compile(in.Value, env, expr.AsFloat64()); err != nil {
+	if in.value, err = expression.Compile(in.Value, env, expr.AsFloat64()); err != nil {
 		add(at("value"), "value: %w", err)
 		return
 	}
@@ -394,7 +380,7 @@ func (s *Set) parseFactorInput(in *compiled, at func(string) []any, add func([]a
 		add(at("factor"), "there is no factor %q", in.Factor)
 	}
 	var err error
-	if in.of, err = compile(cmp.Or(in.Of, `""`), map[string]any{"community": communityEnv{}}, expr.AsKind(reflect.String)); err != nil {
+	if in.of, err = expression.Compile(cmp.Or(in.Of, `""`), map[string]any{"community": communityEnv{}}, expr.AsKind(reflect.String)); err != nil {
 		add(at("of"), "of: %w", err)
 	}
 }

@@ -12,62 +12,31 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/devices"
 	"greentally/internal/strictyaml"
+	"greentally/records"
 	"greentally/rules/factors"
 	"greentally/rules/indicators"
 )
 
-// types returns the types of records that are shipped.
+// types are the types of records that are shipped.
 func types(t testing.TB) func(string) (greentally.RecordType, bool) {
 	t.Helper()
-	files, err := filepath.Glob("../../records/types/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no types of records: %v", err)
+	all, err := records.LoadTypes(records.Shipped())
+	if err != nil {
+		t.Fatal(err)
 	}
-	all := map[string]greentally.RecordType{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var one struct {
-			greentally.RecordType `yaml:",inline"`
-			Tests                 any `yaml:"tests"`
-		}
-		if _, err := strictyaml.Decode(file, data, &one); err != nil {
-			t.Fatal(err)
-		}
-		all[one.Name] = one.RecordType
-	}
-	return func(name string) (greentally.RecordType, bool) { one, ok := all[name]; return one, ok }
+	return all.Type
 }
 
-// kinds reads the kinds that are shipped.
+// kinds are those that are shipped.
 func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
 	t.Helper()
-	files, err := filepath.Glob("../../devices/kinds/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no kinds: %v", err)
+	registry, err := devices.Load(devices.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	all := map[string]*greentally.Kind{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var kind struct {
-			greentally.Kind `yaml:",inline"`
-			Tests           any `yaml:"tests"`
-		}
-		if _, err := strictyaml.Decode(file, data, &kind); err != nil {
-			t.Fatal(err)
-		}
-		all[kind.Name] = &kind.Kind
-	}
-	return func(name string) (*greentally.Kind, bool) {
-		k, ok := all[name]
-		return k, ok
-	}
+	return registry.Kind
 }
 
 // words are what is shipped.

@@ -11,6 +11,8 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+
+	compiling "greentally/internal/expression"
 )
 
 // maxExpression bounds the length of an expression.
@@ -33,12 +35,6 @@ const (
 	households = "community.households"
 	population = "community.population"
 )
-
-// functions are what expressions can call: none reads a clock or the like, so that the
-// same evidence always gives the same points.
-func functions() []string {
-	return []string{"abs", "ceil", "floor", "round", "min", "max", "int", "float"}
-}
 
 // language compiles expressions over indicators.
 type language struct {
@@ -70,11 +66,7 @@ func (l language) compile(text string, result expr.Option) (*expression, error) 
 	}
 	c := checker{language: l}
 	ast.Walk(&tree.Node, &c)
-	options := []expr.Option{expr.Env(l.env), result, expr.DisableAllBuiltins()}
-	for _, name := range functions() {
-		options = append(options, expr.EnableBuiltin(name))
-	}
-	program, err := expr.Compile(text, options...)
+	program, err := compiling.Compile(text, l.env, result)
 	if err != nil {
 		return nil, oneLine(err)
 	}
