@@ -9,9 +9,9 @@ import (
 // Date is a calendar day of a community, without a time zone. Its text form is
 // 2006-01-02.
 type Date struct {
-	Year  int
-	Month time.Month
-	Day   int
+	Year  int        `cbor:"1,keyasint"`
+	Month time.Month `cbor:"2,keyasint"`
+	Day   int        `cbor:"3,keyasint"`
 }
 
 // DateOf returns the day in which the instant t falls at loc.

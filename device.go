@@ -80,8 +80,8 @@ func Streams() []Stream { return []Stream{Recyclable, Hazardous, Food, Residual}
 
 // DeviceKey names a device: its community, and its own name within that.
 type DeviceKey struct {
-	Community string `yaml:"-" json:"community"`
-	Device    string `yaml:"-" json:"device"`
+	Community string `yaml:"-" json:"community" cbor:"-1,keyasint"`
+	Device    string `yaml:"-" json:"device" cbor:"-2,keyasint"`
 }
 
 func (k DeviceKey) String() string { return k.Community + "/" + k.Device }

@@ -8,27 +8,30 @@ import (
 // DeviceDay is the tally of one device over one local day. It is a pure function
 // of the device's facts and readings: the same readings give the same bytes of
 // JSON. All numbers are [Amount] values in the quantity's unit, times UTC.
+//
+// Its CBOR form is that of [DeviceDay.Totals], for stores, which read many at once: the
+// fields have numbers instead of names, each number for good.
 type DeviceDay struct {
 	DeviceKey
-	Kind   string `json:"kind"`
-	Site   string `json:"site"`
-	Stream Stream `json:"stream,omitempty"`
+	Kind   string `json:"kind" cbor:"1,keyasint,omitempty"`
+	Site   string `json:"site" cbor:"2,keyasint,omitempty"`
+	Stream Stream `json:"stream,omitempty" cbor:"3,keyasint,omitempty"`
 
-	Date  Date      `json:"date"`
-	Start time.Time `json:"start"` // first instant of the day
-	Hours int       `json:"hours"` // length of the day, 23 to 25
+	Date  Date      `json:"date" cbor:"4,keyasint,omitempty"`
+	Start time.Time `json:"start" cbor:"5,keyasint,omitempty"` // first instant of the day
+	Hours int       `json:"hours" cbor:"6,keyasint,omitempty"` // length of the day, 23 to 25
 
-	Readings   int      `json:"readings"`         // how many were seen
-	Expected   int      `json:"expected"`         // how many the reporting interval promises
-	Suspect    int      `json:"suspect"`          // how many of those seen were left out
-	Covered    Duration `json:"covered"`          // time within a reporting interval of a reading that is not suspect
-	LongestGap Duration `json:"longest_gap"`      // longest time without a reading
-	Faults     []Fault  `json:"faults,omitempty"` // what was odd, in time order
+	Readings   int      `json:"readings" cbor:"7,keyasint,omitempty"`          // how many were seen
+	Expected   int      `json:"expected" cbor:"8,keyasint,omitempty"`          // how many the reporting interval promises
+	Suspect    int      `json:"suspect" cbor:"9,keyasint,omitempty"`           // how many of those seen were left out
+	Covered    Duration `json:"covered" cbor:"10,keyasint,omitempty"`          // time within a reporting interval of a reading that is not suspect
+	LongestGap Duration `json:"longest_gap" cbor:"11,keyasint,omitempty"`      // longest time without a reading
+	Faults     []Fault  `json:"faults,omitempty" cbor:"12,keyasint,omitempty"` // what was odd, in time order
 
-	Gauges    map[string]GaugeDay    `json:"gauges,omitempty"`
-	Masses    map[string]MassDay     `json:"masses,omitempty"`
-	Registers map[string]RegisterDay `json:"registers,omitempty"`
-	States    map[string]StateDay    `json:"states,omitempty"`
+	Gauges    map[string]GaugeDay    `json:"gauges,omitempty" cbor:"13,keyasint,omitempty"`
+	Masses    map[string]MassDay     `json:"masses,omitempty" cbor:"14,keyasint,omitempty"`
+	Registers map[string]RegisterDay `json:"registers,omitempty" cbor:"15,keyasint,omitempty"`
+	States    map[string]StateDay    `json:"states,omitempty" cbor:"16,keyasint,omitempty"`
 }
 
 // Completeness is the share of the day that is covered by readings, 0 to 1.
@@ -77,34 +80,34 @@ const (
 
 // Fault is one oddity, kept with the day so that an assessor can see it.
 type Fault struct {
-	Time     time.Time `json:"time"` // of the first reading that shows it
-	Quantity string    `json:"quantity"`
-	Kind     FaultKind `json:"fault"`
-	From     Amount    `json:"from"` // value before
-	To       Amount    `json:"to"`   // value at Time
+	Time     time.Time `json:"time" cbor:"1,keyasint,omitempty"` // of the first reading that shows it
+	Quantity string    `json:"quantity" cbor:"2,keyasint,omitempty"`
+	Kind     FaultKind `json:"fault" cbor:"3,keyasint,omitempty"`
+	From     Amount    `json:"from" cbor:"4,keyasint,omitempty"` // value before
+	To       Amount    `json:"to" cbor:"5,keyasint,omitempty"`   // value at Time
 }
 
 // GaugeDay is the day of a gauge.
 type GaugeDay struct {
-	Min   Amount   `json:"min"`
-	Max   Amount   `json:"max"`
-	Mean  Amount   `json:"mean"`            // time-weighted over Known
-	Known Duration `json:"known"`           // time for which a value is known
-	Limit *Amount  `json:"limit,omitempty"` // the limit in force, if any
-	Above Duration `json:"above"`           // of Known, time at or above Limit
-	Last  Amount   `json:"last"`
+	Min   Amount   `json:"min" cbor:"1,keyasint,omitempty"`
+	Max   Amount   `json:"max" cbor:"2,keyasint,omitempty"`
+	Mean  Amount   `json:"mean" cbor:"3,keyasint,omitempty"`            // time-weighted over Known
+	Known Duration `json:"known" cbor:"4,keyasint,omitempty"`           // time for which a value is known
+	Limit *Amount  `json:"limit,omitempty" cbor:"5,keyasint,omitempty"` // the limit in force, if any
+	Above Duration `json:"above" cbor:"6,keyasint,omitempty"`           // of Known, time at or above Limit
+	Last  Amount   `json:"last" cbor:"7,keyasint,omitempty"`
 }
 
 // MassDay is the day of a mass. It obeys deposited − collected = last − first.
 type MassDay struct {
-	Evidence    Evidence    `json:"evidence"`
-	First       Amount      `json:"first"` // what lay there when the day began
-	Last        Amount      `json:"last"`  // and when it ended
-	Deposited   Amount      `json:"deposited"`
-	Collected   Amount      `json:"collected"`
-	Max         Amount      `json:"max"`
-	Collections []Emptying  `json:"collections,omitempty"`
-	ByHour      []MassHours `json:"by_hour"` // one for each hour of the day; they sum to the day
+	Evidence    Evidence    `json:"evidence" cbor:"1,keyasint,omitempty"`
+	First       Amount      `json:"first" cbor:"2,keyasint,omitempty"` // what lay there when the day began
+	Last        Amount      `json:"last" cbor:"3,keyasint,omitempty"`  // and when it ended
+	Deposited   Amount      `json:"deposited" cbor:"4,keyasint,omitempty"`
+	Collected   Amount      `json:"collected" cbor:"5,keyasint,omitempty"`
+	Max         Amount      `json:"max" cbor:"6,keyasint,omitempty"`
+	Collections []Emptying  `json:"collections,omitempty" cbor:"7,keyasint,omitempty"`
+	ByHour      []MassHours `json:"by_hour" cbor:"-"` // one for each hour of the day; they sum to the day
 }
 
 // MassHours is one hour of a mass.
@@ -115,40 +118,40 @@ type MassHours struct {
 
 // Emptying is one removal of mass.
 type Emptying struct {
-	Time time.Time `json:"time"` // of the first reading after it
-	Mass Amount    `json:"mass"`
-	Left Amount    `json:"left"` // what still lay there
+	Time time.Time `json:"time" cbor:"1,keyasint,omitempty"` // of the first reading after it
+	Mass Amount    `json:"mass" cbor:"2,keyasint,omitempty"`
+	Left Amount    `json:"left" cbor:"3,keyasint,omitempty"` // what still lay there
 
 	// Partial says that more than a quarter was left, so that the bin was not emptied.
-	Partial bool `json:"partial,omitempty"`
+	Partial bool `json:"partial,omitempty" cbor:"4,keyasint,omitempty"`
 	// OffSchedule says that it lies away from the collections that the community
 	// plans for the stream; it is false where none are planned.
-	OffSchedule bool `json:"off_schedule,omitempty"`
+	OffSchedule bool `json:"off_schedule,omitempty" cbor:"5,keyasint,omitempty"`
 }
 
 // RegisterDay is the day of a register. The days of a month sum to the rise of
 // the register over the month, exactly.
 type RegisterDay struct {
-	Evidence Evidence `json:"evidence"`
+	Evidence Evidence `json:"evidence" cbor:"1,keyasint,omitempty"`
 
-	Rise   Amount   `json:"rise"`
-	ByHour []Amount `json:"by_hour"` // one for each hour of the day; they sum to Rise
+	Rise   Amount   `json:"rise" cbor:"2,keyasint,omitempty"`
+	ByHour []Amount `json:"by_hour" cbor:"-"` // one for each hour of the day; they sum to Rise
 
 	// Outside is the part of Rise outside the hours in which the device's site is open;
 	// null where it always is.
-	Outside *Amount `json:"outside,omitempty"`
+	Outside *Amount `json:"outside,omitempty" cbor:"3,keyasint,omitempty"`
 
 	// Estimated is the part of Rise that rests on a reset: what the register
 	// counted between the last reading and the reset is not known.
-	Estimated Amount `json:"estimated"`
+	Estimated Amount `json:"estimated" cbor:"4,keyasint,omitempty"`
 	// Known is the time for which the rise is known; gaps that an interpolation
 	// bridges count, intervals with an unexplained fall do not.
-	Known Duration `json:"known"`
+	Known Duration `json:"known" cbor:"5,keyasint,omitempty"`
 }
 
 // StateDay is the day of a state.
 type StateDay struct {
-	Time  map[string]Duration `json:"time"` // time in each state
-	Known Duration            `json:"known"`
-	Last  string              `json:"last"`
+	Time  map[string]Duration `json:"time" cbor:"1,keyasint,omitempty"` // time in each state
+	Known Duration            `json:"known" cbor:"2,keyasint,omitempty"`
+	Last  string              `json:"last" cbor:"3,keyasint,omitempty"`
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/expr-lang/expr"
@@ -32,22 +35,47 @@ type Evidence struct {
 // evidence has no value, and says why.
 func (s *Set) Compute(e Evidence) []greentally.IndicatorValue {
 	g := gather(e)
-	values := make([]greentally.IndicatorValue, len(s.indicators))
+	values := make([]computed, len(s.indicators))
 	for _, first := range []bool{true, false} { // those that others take from, and then the others
+		var these []int
 		for i, ind := range s.indicators {
-			if first != !slices.ContainsFunc(ind.inputs, func(in compiled) bool { return in.Indicator != "" }) {
-				continue
+			if first != slices.ContainsFunc(ind.inputs, func(in compiled) bool { return in.Indicator != "" }) {
+				these = append(these, i)
 			}
+		}
+		onAllCores(len(these), func(n int) {
+			ind := s.indicators[these[n]]
 			v, parts, err := ind.compute(g)
 			if err != nil { // of this indicator alone, and no trying again helps
 				v.Value, v.Numerator, v.Denominator, v.Uncertainty, v.Verdict = nil, nil, nil, nil, greentally.InsufficientData
 				v.Reason = "it cannot be computed: " + err.Error()
 				parts = nil
 			}
-			values[i], g.done[ind.Indicator] = v, computed{v, parts}
+			values[these[n]] = computed{v, parts}
+		})
+		for _, i := range these {
+			g.done[s.indicators[i].Indicator] = values[i]
 		}
 	}
-	return values
+	all := make([]greentally.IndicatorValue, len(values))
+	for i, v := range values {
+		all[i] = v.IndicatorValue
+	}
+	return all
+}
+
+// onAllCores calls do for 0 to n-1 and returns when all are done.
+func onAllCores(n int, do func(int)) {
+	var wait sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // computed is an indicator that others can take from.
@@ -69,7 +97,7 @@ type gathered struct {
 
 type dayOf struct {
 	*greentally.DeviceDay
-	env map[string]any // made when it is first used
+	env map[string]any
 }
 
 func gather(e Evidence) *gathered {
@@ -98,6 +126,14 @@ func gather(e Evidence) *gathered {
 			g.records[r.Type] = append(g.records[r.Type], r)
 		}
 	}
+	onAllCores(len(g.devices), func(i int) {
+		device := g.devices[i]
+		for _, day := range g.days[device.ID] {
+			own := g.envs[device.ID]
+			own.Lamps = g.lamps(device, day.Date)
+			day.env = envOfDay(day.DeviceDay, own, e.Community.Latitude)
+		}
+	})
 	return g
 }
 
@@ -426,11 +462,6 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 		adjustments := in.adjustments(g, device.ID)
 		var limit greentally.Amount // of the device's error
 		for _, day := range g.days[device.ID] {
-			if day.env == nil {
-				own := g.envs[device.ID]
-				own.Lamps = g.lamps(device, day.Date)
-				day.env = envOfDay(day.DeviceDay, own, g.Community.Latitude)
-			}
 			if slices.ContainsFunc(in.needs, func(q string) bool { return day.env[q] == nil }) {
 				continue // missing, and so not covered
 			}

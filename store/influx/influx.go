@@ -25,7 +25,7 @@ import (
 	"github.com/influxdata/influxdb-client-go/v2/domain"
 
 	"greentally"
-	"greentally/internal/jsonrows"
+	"greentally/internal/rows"
 )
 
 // Config says where InfluxDB is and what to use there.
@@ -51,6 +51,7 @@ type Store struct {
 	http     *http.Client
 	readings api.WriteAPIBlocking
 	derived  api.WriteAPIBlocking
+	packing  *packing
 }
 
 var _ greentally.Store = (*Store)(nil)
@@ -65,13 +66,17 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if _, err := url.Parse(config.URL); err != nil {
 		return nil, fmt.Errorf("InfluxDB URL: %w", err)
 	}
+	packing, err := newPacking()
+	if err != nil {
+		return nil, err
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config.TLS
 	transport.ResponseHeaderTimeout = requestTimeout
 	transport.DisableCompression = true // it takes influxd longer than all else in an answer
 	client := &http.Client{Transport: transport}
 	options := influxdb.DefaultOptions().SetHTTPClient(client).SetPrecision(time.Nanosecond).SetLogLevel(0)
-	s := &Store{config: config, http: client, client: influxdb.NewClientWithOptions(config.URL, config.Token, options)}
+	s := &Store{config: config, http: client, packing: packing, client: influxdb.NewClientWithOptions(config.URL, config.Token, options)}
 	s.readings = s.client.WriteAPIBlocking(config.Org, config.Bucket)
 	s.derived = s.client.WriteAPIBlocking(config.Org, config.DerivedBucket)
 	if err := s.Prepare(ctx); err != nil {
@@ -227,7 +232,7 @@ const (
 
 	fieldQuality = "quality"
 	fieldJSON    = "json"
-	fieldTotals  = "totals"  // of a device-day: the same without its hours
+	fieldPacked  = "packed"  // of a device-day: the same without its hours, see packing
 	fieldWritten = "written" // when a derived point was written, so that the latest counts
 )
 
@@ -527,11 +532,11 @@ func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay
 		if err != nil {
 			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
 		}
-		totals, err := json.Marshal(d.Totals())
+		packed, err := s.packing.pack(d)
 		if err != nil {
 			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
 		}
-		p.AddField(fieldTotals, string(totals))
+		p.AddField(fieldPacked, packed)
 		p.AddTag(tagCommunity, d.Community).AddTag(tagDevice, d.Device).AddTag("kind", d.Kind)
 		if d.Site != "" {
 			p.AddTag(tagSite, d.Site)
@@ -573,13 +578,13 @@ func (s *Store) DeviceDays(ctx context.Context, q greentally.DeviceDayQuery) ([]
 		date   greentally.Date
 	}
 	byDate := func(d greentally.DeviceDay) key { return key{d.Device, d.Date} }
-	field := fieldJSON
+	var days []greentally.DeviceDay
+	err := errNoField
 	if q.Totals {
-		field = fieldTotals
+		days, err = latest(ctx, s, "device_day", fieldPacked, condition, rows.New(s.packing.unpack), byDate)
 	}
-	days, err := latest(ctx, s, "device_day", field, condition, byDate)
-	if errors.Is(err, errNoField) && q.Totals {
-		days, err = latest(ctx, s, "device_day", fieldJSON, condition, byDate)
+	if errors.Is(err, errNoField) {
+		days, err = latest(ctx, s, "device_day", fieldJSON, condition, rows.JSON[greentally.DeviceDay](), byDate)
 	}
 	if err != nil {
 		return nil, err
@@ -616,7 +621,7 @@ func (s *Store) WriteIndicators(ctx context.Context, values []greentally.Indicat
 // Indicators returns a community's indicators of a month.
 func (s *Store) Indicators(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
 	at := month.First().Start(time.UTC)
-	values, err := latest(ctx, s, "indicator", fieldJSON, tag(tagCommunity, community)+" AND "+between(at, at.Add(1)),
+	values, err := latest(ctx, s, "indicator", fieldJSON, tag(tagCommunity, community)+" AND "+between(at, at.Add(1)), rows.JSON[greentally.IndicatorValue](),
 		func(v greentally.IndicatorValue) string { return v.Indicator })
 	slices.SortFunc(values, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
 	return values, err
@@ -649,7 +654,7 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 	if to != (greentally.Date{}) {
 		condition += " AND time < " + strconv.FormatInt(to.Add(1).Start(time.UTC).UnixNano(), 10)
 	}
-	records, err := latest(ctx, s, "record", fieldJSON, condition,
+	records, err := latest(ctx, s, "record", fieldJSON, condition, rows.JSON[greentally.Record](),
 		func(r greentally.Record) string { return r.ID })
 	slices.SortFunc(records, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
 	return records, err
@@ -660,10 +665,9 @@ func between(from, to time.Time) string {
 	return "time >= " + strconv.FormatInt(from.UnixNano(), 10) + " AND time < " + strconv.FormatInt(to.UnixNano(), 10)
 }
 
-// latest reads things back from the JSON in the field; of several with the same key it
+// latest reads things back from the text in the field; of several with the same key it
 // takes the one written last.
-func latest[T any, K comparable](ctx context.Context, s *Store, measurement, field, condition string, key func(T) K) ([]T, error) {
-	var texts []string
+func latest[T any, K comparable](ctx context.Context, s *Store, measurement, field, condition string, decoder *rows.Decoder[T], key func(T) K) ([]T, error) {
 	var written []int64
 	var rowErr error
 	err := s.query(ctx, s.config.DerivedBucket, "SELECT "+field+", "+fieldWritten+" FROM "+identifier(measurement)+" WHERE "+condition,
@@ -677,27 +681,28 @@ func latest[T any, K comparable](ctx context.Context, s *Store, measurement, fie
 			if text, rowErr = jsontext.AppendUnquote(nil, row[1]); rowErr == nil {
 				at, rowErr = strconv.ParseInt(string(row[2]), 10, 64)
 			}
-			texts, written = append(texts, string(text)), append(written, at)
+			decoder.Add(text)
+			written = append(written, at)
 			return rowErr == nil
 		})
-	var items []T
-	if err = errors.Join(err, rowErr); err == nil {
-		items, err = jsonrows.Decode[T](texts)
-	}
-	if err != nil {
+	items, wrong := decoder.Items()
+	if err = errors.Join(err, rowErr, wrong); err != nil {
 		return nil, fmt.Errorf("read %s from InfluxDB: %w", measurement, err)
 	}
-	newest := map[K]int{} // which item
+	kept, newest := 0, make(map[K]int, len(items)) // where in kept
 	for i := range items {
-		if before, known := newest[key(items[i])]; !known || written[before] <= written[i] {
-			newest[key(items[i])] = i
+		k := key(items[i])
+		at, known := newest[k]
+		switch {
+		case !known:
+			newest[k] = kept
+			items[kept], written[kept] = items[i], written[i]
+			kept++
+		case written[at] <= written[i]:
+			items[at], written[at] = items[i], written[i]
 		}
 	}
-	kept := make([]T, 0, len(newest))
-	for _, i := range newest {
-		kept = append(kept, items[i])
-	}
-	return kept, nil
+	return items[:kept], nil
 }
 
 // errNoField says that a point does not have the field, because it was written by an earlier

@@ -21,7 +21,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"greentally"
-	"greentally/internal/jsonrows"
+	"greentally/internal/rows"
 )
 
 // Store is a store in one SQLite file.
@@ -523,23 +523,23 @@ func upsert[T any](ctx context.Context, tx *sql.Tx, statement string, items []T,
 
 // list decodes the one column of JSON that the statement selects.
 func list[T any](ctx context.Context, s *Store, what, statement string, args ...any) (items []T, err error) {
-	rows, err := s.read.QueryContext(ctx, statement, args...)
+	found, err := s.read.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 	}
-	defer rows.Close()
-	var texts []string
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
+	defer found.Close()
+	decoder := rows.JSON[T]()
+	for found.Next() {
+		var text []byte
+		if err := found.Scan(&text); err != nil {
 			return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 		}
-		texts = append(texts, text)
+		decoder.Add(text)
 	}
-	if err := rows.Err(); err != nil {
+	if err := found.Err(); err != nil {
 		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 	}
-	if items, err = jsonrows.Decode[T](texts); err != nil {
+	if items, err = decoder.Items(); err != nil {
 		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
 	}
 	return items, nil
