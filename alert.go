@@ -1,7 +1,9 @@
 package greentally
 
 import (
+	"cmp"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -44,11 +46,24 @@ type Alert struct {
 	Ended *time.Time `json:"ended,omitempty"` // nil while it holds
 }
 
+// AlertSpan says how long something was the matter with a device.
+type AlertSpan struct {
+	Device string     `json:"device"`
+	Since  time.Time  `json:"since"`
+	Ended  *time.Time `json:"ended,omitempty"` // nil while it is the matter
+}
+
 // AlertKey is the identity of an alert.
 type AlertKey struct{ Community, Rule, Device, Indicator string }
 
 // Key returns the alert's identity.
 func (a *Alert) Key() AlertKey { return AlertKey{a.Community, a.Rule, a.Device, a.Indicator} }
+
+// CompareAlerts orders alerts by when they fired, rule, device and indicator.
+func CompareAlerts(a, b Alert) int {
+	return cmp.Or(a.Fired.Compare(b.Fired), strings.Compare(a.Community, b.Community), strings.Compare(a.Rule, b.Rule),
+		strings.Compare(a.Device, b.Device), strings.Compare(a.Indicator, b.Indicator))
+}
 
 // LabelSet returns all labels, those of the identity among them, under the names that
 // Alertmanager routes by. Those that are empty are left out.

@@ -70,6 +70,8 @@ type InputValue struct {
 	Devices []string `json:"devices,omitempty"` // whose device-days were read
 	Records []string `json:"records,omitempty"` // IDs of the records read
 
+	Alerts []AlertSpan `json:"alerts,omitempty"` // that were counted
+
 	Indicator string       `json:"indicator,omitempty"` // that it is taken from
 	Factor    *FactorValue `json:"factor,omitempty"`    // that it is
 }

@@ -18,6 +18,7 @@ type Store interface {
 	DeviceDayStore
 	IndicatorStore
 	RecordStore
+	AlertStore
 	Close() error
 }
 
@@ -56,6 +57,18 @@ type RecordStore interface {
 	// Records returns a community's records whose date is in from … to, both
 	// inclusive, sorted by ID. A zero date is no bound.
 	Records(ctx context.Context, community string, from, to Date) ([]Record, error)
+}
+
+// AlertStore keeps the alerts that there were, for dashboards and for indicators that rest
+// on them.
+type AlertStore interface {
+	// WriteAlerts stores the alerts. One that fired at the same time as another of the
+	// same identity takes its place: that is how an alert that holds becomes one that ended.
+	WriteAlerts(ctx context.Context, alerts []Alert) error
+
+	// Alerts returns a community's alerts that fired at from or later and before to, sorted
+	// by when they fired, rule, device and indicator. A zero time is no bound.
+	Alerts(ctx context.Context, community string, from, to time.Time) ([]Alert, error)
 }
 
 // ReadingQuery selects readings of one device.

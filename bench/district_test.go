@@ -17,6 +17,7 @@ import (
 	"greentally/devices"
 	"greentally/internal/strictyaml"
 	"greentally/records"
+	"greentally/rules/alerts"
 	"greentally/rules/factors"
 	"greentally/rules/indicators"
 	"greentally/rules/schemes"
@@ -97,7 +98,11 @@ func loadDistrict(size int) (d *district, err error) {
 	if err != nil {
 		return nil, err
 	}
-	known := indicators.Vocabulary{Kind: d.registry.Kind, RecordType: types.Type, Factor: figures.Factor}
+	watched, err := alerts.Load(d.registry.Kind, alerts.Shipped())
+	if err != nil {
+		return nil, err
+	}
+	known := indicators.Vocabulary{Kind: d.registry.Kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}
 	if d.indicators, err = indicators.Load(known, indicators.Shipped()); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type Store interface {
 	greentally.DeviceDayStore
 	WriteIndicators(context.Context, []greentally.IndicatorValue) error
 	Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
+	Alerts(ctx context.Context, community string, from, to time.Time) ([]greentally.Alert, error)
 }
 
 // Registry is what a worker must know of communities and devices.
@@ -184,8 +185,12 @@ func (w *Worker) compute(ctx context.Context, community string, month greentally
 	if err != nil {
 		return nil, err
 	}
+	alerts, err := w.Store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
+	if err != nil {
+		return nil, err
+	}
 	return w.Indicators.Compute(indicators.Evidence{
-		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records,
+		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records, Alerts: alerts, Location: loc,
 	}), nil
 }
 

@@ -91,7 +91,11 @@ func openIndicators(c config, kinds *devices.Registry, types *records.Types) (*i
 	if err != nil {
 		return nil, err
 	}
-	set, err := indicators.Load(indicators.Vocabulary{Kind: kinds.Kind, RecordType: types.Type, Factor: figures.Factor}, withOwn(indicators.Shipped(), c.Indicators)...)
+	watched, err := openAlertRules(c, kinds)
+	if err != nil {
+		return nil, err
+	}
+	set, err := indicators.Load(indicators.Vocabulary{Kind: kinds.Kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, withOwn(indicators.Shipped(), c.Indicators)...)
 	if err != nil {
 		return nil, fmt.Errorf("indicators:\n%w", err)
 	}

@@ -583,9 +583,4 @@ func (e *Engine) Alerts() []greentally.Alert {
 	return all
 }
 
-func sortAlerts(all []greentally.Alert) {
-	slices.SortStableFunc(all, func(a, b greentally.Alert) int {
-		return cmp.Or(a.Fired.Compare(b.Fired), strings.Compare(a.Community, b.Community), strings.Compare(a.Rule, b.Rule),
-			strings.Compare(a.Device, b.Device), strings.Compare(a.Indicator, b.Indicator))
-	})
-}
+func sortAlerts(all []greentally.Alert) { slices.SortStableFunc(all, greentally.CompareAlerts) }

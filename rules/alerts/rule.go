@@ -134,6 +134,11 @@ func Load(kinds func(string) (*greentally.Kind, bool), folders ...strictyaml.Fol
 // Len returns how many rules there are.
 func (s *Set) Len() int { return len(s.rules) }
 
+// OfDevices reports whether there is a rule of that name, about devices.
+func (s *Set) OfDevices(name string) bool {
+	return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.Alert == name && r.Indicator == "" })
+}
+
 // parse checks and compiles a rule.
 func (s *Set) parse(r *rule) (all []error) {
 	add := func(key, format string, args ...any) {

@@ -32,6 +32,7 @@ type test struct {
 	} `yaml:"community"`
 	Devices []testDevice `yaml:"devices"`
 	Records []testRecord `yaml:"records"`
+	Alerts  []testAlert  `yaml:"alerts"`
 	Want    struct {
 		Value        *float64           `yaml:"value"` // left out: there is none
 		Completeness *float64           `yaml:"completeness"`
@@ -83,6 +84,16 @@ type testRecord struct {
 	Type   string             `yaml:"type"`
 	Stream greentally.Stream  `yaml:"stream"`
 	Values map[string]float64 `yaml:"values"`
+}
+
+// testAlert is an alert that fired when the matter began.
+type testAlert struct {
+	Alert  string            `yaml:"alert"` // rule
+	Device string            `yaml:"device"`
+	Site   string            `yaml:"site"`
+	Stream greentally.Stream `yaml:"stream"`
+	Since  time.Time         `yaml:"since"`
+	Ended  *time.Time        `yaml:"ended"`
 }
 
 // Check runs the tests inside all files through [Set.Compute] and returns how many it
@@ -142,6 +153,9 @@ func (t *test) run(s *Set, indicator string) error {
 		}
 		e.Records = append(e.Records, greentally.Record{ID: fmt.Sprintf("r%d", i), Community: "test", Type: r.Type, Stream: r.Stream, Device: r.Device,
 			Date: date, Until: r.Until, At: r.At, End: r.End, Values: r.Values, Texts: r.Texts, By: "test"})
+	}
+	for _, a := range t.Alerts {
+		e.Alerts = append(e.Alerts, greentally.Alert{Community: "test", Rule: a.Alert, Device: a.Device, Site: a.Site, Stream: a.Stream, Since: a.Since, Fired: a.Since, Ended: a.Ended})
 	}
 	values := s.Compute(e)
 	got, want := values[slices.IndexFunc(values, func(v greentally.IndicatorValue) bool { return v.Indicator == indicator })], t.Want

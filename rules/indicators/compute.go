@@ -29,6 +29,11 @@ type Evidence struct {
 
 	Days    []greentally.DeviceDay // of the month; others are left out
 	Records []greentally.Record    // all of the community, as far back as inputs look; those that none replaces count
+
+	// Alerts that fired in the month count, unless after Through; what ended after Through
+	// counts up to its end. Location says when days begin; nil is UTC.
+	Alerts   []greentally.Alert
+	Location *time.Location
 }
 
 // Compute computes all indicators, sorted by name. One that cannot be computed from the
@@ -171,7 +176,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 		if err != nil {
 			return v, nil, err
 		}
-		if len(in.Devices)+len(in.Records) == 0 && slices.Contains(ind.Optional, in.Name) {
+		if len(in.Devices)+len(in.Records)+len(in.Alerts) == 0 && slices.Contains(ind.Optional, in.Name) {
 			formula[in.Name] = 0.0
 			continue
 		}
@@ -325,12 +330,59 @@ func (in *compiled) sum(g *gathered, ind *indicator) (summed, error) {
 	switch {
 	case in.Record != "":
 		return in.sumRecords(g, ind)
+	case in.Alert != "":
+		return in.sumAlerts(g)
 	case in.Factor != "":
 		return in.takeFactor(g)
 	case in.Indicator != "":
 		return in.takePart(g), nil
 	}
 	return in.sumDays(g)
+}
+
+// sumAlerts adds up what the alerts of the rule contribute. One that did not end yet counts
+// as if it ended with what counts.
+func (in *compiled) sumAlerts(g *gathered) (v summed, err error) {
+	v.Name, v.Completeness = in.name, 1 // of alerts; how much of the month was watched, other inputs say
+	loc := cmp.Or(g.Location, time.UTC)
+	from, to, until := g.Month.First().Start(loc), g.Month.Next().First().Start(loc), g.Through.Add(1).Start(loc)
+	var total greentally.Amount
+	for i := range g.Alerts {
+		a := &g.Alerts[i]
+		if a.Rule != in.Alert || a.Community != g.Community.ID || a.Fired.Before(from) || !a.Fired.Before(to) || !a.Fired.Before(until) {
+			continue
+		}
+		env := alertEnv{a.Device, a.Site, string(a.Stream), until.Sub(a.Since).Hours(), false}
+		if a.Ended != nil && a.Ended.Before(until) {
+			env.Hours, env.Ended = a.Ended.Sub(a.Since).Hours(), true
+		}
+		wanted, err := expr.Run(in.where, map[string]any{"alert": env})
+		if err != nil {
+			return v, err
+		}
+		if !wanted.(bool) {
+			continue
+		}
+		result, err := expr.Run(in.value, map[string]any{"alert": env})
+		if err != nil {
+			return v, fmt.Errorf("input %s, alert of %s at %s: %w", in.name, a.Device, a.Fired, err)
+		}
+		amount, ok := greentally.AmountOf(result.(float64))
+		if !ok {
+			return v, fmt.Errorf("input %s, alert of %s at %s: %v is no amount", in.name, a.Device, a.Fired, result)
+		}
+		if total, ok = plus(total, amount); !ok {
+			return v, fmt.Errorf("input %s: the sum is too large", in.name)
+		}
+		v.Alerts = append(v.Alerts, greentally.AlertSpan{Device: a.Device, Since: a.Since, Ended: a.Ended})
+	}
+	if len(v.Alerts) == 0 {
+		v.reason = fmt.Sprintf("there was no alert %s in %s", in.Alert, g.Month)
+		return v, nil
+	}
+	value := total.Float()
+	v.Value = &value
+	return v, nil
 }
 
 // takeFactor takes the factor as it was at the end of the month.

@@ -66,6 +66,8 @@ type input struct {
 
 	Record string `yaml:"record"`
 
+	Alert string `yaml:"alert"` // rule; with where and value over alert
+
 	Factor string `yaml:"factor"`
 	Of     string `yaml:"of"` // which part of it; expression over community
 
@@ -97,6 +99,7 @@ type Vocabulary struct {
 	Kind       func(name string) (*greentally.Kind, bool)
 	RecordType func(name string) (greentally.RecordType, bool)
 	Factor     func(name string) (greentally.Factor, bool)
+	AlertRule  func(name string) bool // whether there is one about devices
 }
 
 type indicator struct {
@@ -213,6 +216,8 @@ func (s *Set) parse(name string, data []byte) (*indicator, error) {
 		switch {
 		case in.Record != "":
 			s.parseRecordInput(&in, at, add)
+		case in.Alert != "":
+			s.parseAlertInput(&in, at, add)
 		case in.Factor != "":
 			s.parseFactorInput(&in, at, add)
 			ind.displayOnly = ind.displayOnly || in.factor.DisplayOnly
@@ -270,6 +275,7 @@ func (in *input) mixed() (key, also string) {
 	}{
 		{"kind", in.Kind != "", []string{"where", "needs", "value", "times", "only", "less", "error_ratio"}},
 		{"record", in.Record != "", []string{"where", "value"}},
+		{"alert", in.Alert != "", []string{"where", "value"}},
 		{"factor", in.Factor != "", []string{"of"}},
 		{"indicator", in.Indicator != "", []string{"part"}},
 	}
@@ -370,6 +376,21 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 		if found[v.Name] {
 			in.needs = append(in.needs, v.Name)
 		}
+	}
+}
+
+// parseAlertInput compiles an input that sums over alerts.
+func (s *Set) parseAlertInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
+	if !s.words.AlertRule(in.Alert) {
+		add(at("alert"), "there is no alert rule %q about devices", in.Alert)
+	}
+	env := map[string]any{"alert": alertEnv{}}
+	var err error
+	if in.where, err = expression.Compile(cmp.Or(in.Where, "true"), env, expr.AsBool()); err != nil {
+		add(at("where"), "where: %w", err)
+	}
+	if in.value, err = expression.Compile(in.Value, env, expr.AsFloat64()); err != nil {
+		add(at("value"), "value: %w", err)
 	}
 }
 
@@ -500,6 +521,13 @@ type (
 		Follows    string  `expr:"follows"`     // always or night
 		NightHours float64 `expr:"night_hours"` // mean length of the period's nights; 0 if unknown
 		ErrorRatio float64 `expr:"error_ratio"` // 0 if nobody stated it
+	}
+	alertEnv struct {
+		Device string  `expr:"device"`
+		Site   string  `expr:"site"`
+		Stream string  `expr:"stream"`
+		Hours  float64 `expr:"hours"` // from the beginning of the matter to its end, or to the end of what counts
+		Ended  bool    `expr:"ended"`
 	}
 	dateEnv struct {
 		NightHours   float64 `expr:"night_hours"` // length of the night; 0 if the community has no latitude

@@ -15,6 +15,7 @@ import (
 	"greentally/devices"
 	"greentally/internal/strictyaml"
 	"greentally/records"
+	"greentally/rules/alerts"
 	"greentally/rules/factors"
 	"greentally/rules/indicators"
 )
@@ -46,7 +47,11 @@ func words(t testing.TB) indicators.Vocabulary {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return indicators.Vocabulary{Kind: kinds(t), RecordType: types(t), Factor: set.Factor}
+	rules, err := alerts.Load(kinds(t), alerts.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return indicators.Vocabulary{Kind: kinds(t), RecordType: types(t), Factor: set.Factor, AlertRule: rules.OfDevices}
 }
 
 func TestShippedIndicatorsPassTheirTests(t *testing.T) {

@@ -4,7 +4,7 @@
 // Readings are points of a measurement named after the kind of device, with the tags
 // community, site, device and stream and a field for each quantity. Device-days,
 // indicators and records are in a bucket of their own (measurements device_day,
-// indicator and record): numbers as fields of their own for dashboards, and the whole
+// indicator, record and alert): numbers as fields of their own for dashboards, and the whole
 // as JSON in the field json, from which it is read back. Months of device-days are read from
 // the field packed, which is short.
 //

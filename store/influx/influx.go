@@ -660,6 +660,50 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 	return records, err
 }
 
+// WriteAlerts stores the alerts.
+func (s *Store) WriteAlerts(ctx context.Context, alerts []greentally.Alert) error {
+	points := make([]*write.Point, len(alerts))
+	for i := range alerts {
+		a := &alerts[i]
+		p, err := derivedPoint("alert", a.Fired, a)
+		if err != nil {
+			return fmt.Errorf("alert %s: %w", a.Rule, err)
+		}
+		for name, value := range map[string]string{tagCommunity: a.Community, "rule": a.Rule, tagDevice: a.Device, "indicator": a.Indicator,
+			"severity": string(a.Severity), "kind": a.Kind, tagSite: a.Site, tagStream: string(a.Stream)} {
+			if value != "" {
+				p.AddTag(name, value)
+			}
+		}
+		p.AddField("firing", a.Ended == nil).AddField("since", a.Since.UnixMilli()).
+			AddField("title_zh", a.Title.ZH).AddField("title_en", a.Title.EN).AddField("summary_zh", a.Summary.ZH).AddField("summary_en", a.Summary.EN)
+		if a.Ended != nil {
+			p.AddField("ended", a.Ended.UnixMilli()).AddField("hours", a.Ended.Sub(a.Since).Hours())
+		}
+		points[i] = p
+	}
+	return s.writeDerived(ctx, "alerts", points)
+}
+
+// Alerts returns a community's alerts.
+func (s *Store) Alerts(ctx context.Context, community string, from, to time.Time) ([]greentally.Alert, error) {
+	condition := tag(tagCommunity, community)
+	if !from.IsZero() {
+		condition += " AND time >= " + strconv.FormatInt(from.UnixNano(), 10)
+	}
+	if !to.IsZero() {
+		condition += " AND time < " + strconv.FormatInt(to.UnixNano(), 10)
+	}
+	type key struct {
+		greentally.AlertKey
+		fired int64
+	}
+	alerts, err := latest(ctx, s, "alert", fieldJSON, condition, rows.JSON[greentally.Alert](),
+		func(a greentally.Alert) key { return key{a.Key(), a.Fired.UnixNano()} })
+	slices.SortFunc(alerts, greentally.CompareAlerts)
+	return alerts, err
+}
+
 // between is the condition that a time is in from … to, the end exclusive.
 func between(from, to time.Time) string {
 	return "time >= " + strconv.FormatInt(from.UnixNano(), 10) + " AND time < " + strconv.FormatInt(to.UnixNano(), 10)

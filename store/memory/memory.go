@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"greentally"
 )
@@ -21,6 +22,7 @@ type Store struct {
 	days       map[dayKey][]byte // JSON, so that nothing is shared with the caller
 	indicators map[indicatorKey][]byte
 	records    map[string][]byte
+	alerts     map[alertKey][]byte
 }
 
 type series struct {
@@ -37,6 +39,11 @@ type indicatorKey struct {
 	community string
 	month     greentally.Month
 	indicator string
+}
+
+type alertKey struct {
+	greentally.AlertKey
+	fired int64
 }
 
 var _ greentally.Store = (*Store)(nil)
@@ -224,6 +231,36 @@ func (s *Store) Records(_ context.Context, community string, from, to greentally
 		}
 	}
 	slices.SortFunc(all, func(a, b greentally.Record) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// WriteAlerts stores the alerts.
+func (s *Store) WriteAlerts(_ context.Context, alerts []greentally.Alert) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range alerts {
+		if err := put(&s.alerts, alertKey{a.Key(), a.Fired.UnixNano()}, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Alerts returns a community's alerts.
+func (s *Store) Alerts(_ context.Context, community string, from, to time.Time) ([]greentally.Alert, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []greentally.Alert
+	for _, data := range s.alerts {
+		var a greentally.Alert
+		if err := json.Unmarshal(data, &a); err != nil {
+			return nil, err
+		}
+		if a.Community == community && !a.Fired.Before(from) && (to.IsZero() || a.Fired.Before(to)) {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, greentally.CompareAlerts)
 	return all, nil
 }
 

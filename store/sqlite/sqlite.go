@@ -41,7 +41,7 @@ type device struct {
 var _ greentally.Store = (*Store)(nil)
 
 // schemaVersion is in the file's user_version.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // totalsTable has the device-days without their hours, in the order in which a month is
 // read: that is several times faster than from device_days.
@@ -52,6 +52,19 @@ create table device_day_totals (
 	device    text not null,
 	totals    text not null, -- JSON
 	primary key (community, date, device)
+) strict, without rowid;
+`
+
+// alertsTable has the alerts that there were.
+const alertsTable = `
+create table alerts (
+	community text not null,
+	fired     integer not null, -- nanoseconds since 1970, UTC
+	rule      text not null,
+	device    text not null,
+	indicator text not null,
+	alert     text not null, -- JSON
+	primary key (community, fired, rule, device, indicator)
 ) strict, without rowid;
 `
 
@@ -105,7 +118,7 @@ create table records (
 	record    text not null -- JSON
 ) strict, without rowid;
 create index records_by_date on records (community, date);
-`
+` + alertsTable
 
 // Open opens the file, and makes it if it is not there.
 func Open(ctx context.Context, file string) (*Store, error) {
@@ -145,8 +158,13 @@ func (s *Store) migrate(ctx context.Context) error {
 		case 1: // the hours may stay in
 			_, err := tx.ExecContext(ctx, totalsTable+`
 				insert into device_day_totals select community, date, device, day from device_days;
-				drop index device_days_by_date;
-				pragma user_version = 2`)
+				drop index device_days_by_date;`)
+			if err != nil {
+				return err
+			}
+			fallthrough
+		case 2:
+			_, err := tx.ExecContext(ctx, alertsTable+"pragma user_version = 3")
 			return err
 		}
 		return fmt.Errorf("it was written by another version of greentally (schema %d, this one knows %d)", version, schemaVersion)
@@ -490,6 +508,29 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 	return list[greentally.Record](ctx, s, "records",
 		"select record from records where community = ? and date >= ? and (date <= ? or ?) order by id",
 		community, from.String(), to.String(), to == greentally.Date{})
+}
+
+// WriteAlerts stores the alerts.
+func (s *Store) WriteAlerts(ctx context.Context, alerts []greentally.Alert) error {
+	return s.writeJSON(ctx, "alerts", func(tx *sql.Tx) error {
+		return upsert(ctx, tx, `insert into alerts (community, fired, rule, device, indicator, alert) values (?,?,?,?,?,?)
+			on conflict do update set alert = excluded.alert`, alerts, func(a greentally.Alert) ([]any, any) {
+			return []any{a.Community, a.Fired.UnixNano(), a.Rule, a.Device, a.Indicator}, a
+		})
+	})
+}
+
+// Alerts returns a community's alerts.
+func (s *Store) Alerts(ctx context.Context, community string, from, to time.Time) ([]greentally.Alert, error) {
+	first, last := int64(math.MinInt64), int64(math.MaxInt64)
+	if !from.IsZero() {
+		first = from.UnixNano()
+	}
+	if !to.IsZero() {
+		last = to.UnixNano()
+	}
+	return list[greentally.Alert](ctx, s, "alerts",
+		"select alert from alerts where community = ? and fired >= ? and fired < ? order by fired, rule, device, indicator", community, first, last)
 }
 
 // writeJSON writes what do does, in one transaction.

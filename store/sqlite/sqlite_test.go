@@ -62,7 +62,7 @@ func TestSchema1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.ExecContext(t.Context(), `drop table device_day_totals; create index device_days_by_date on device_days (community, date); pragma user_version = 1`)
+	_, err = db.ExecContext(t.Context(), `drop table device_day_totals; drop table alerts; create index device_days_by_date on device_days (community, date); pragma user_version = 1`)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

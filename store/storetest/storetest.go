@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) greentally.Store) {
 		"DeviceDays":          testDeviceDays,
 		"Indicators":          testIndicators,
 		"Records":             testRecords,
+		"Alerts":              testAlerts,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -405,5 +406,40 @@ func testRecords(t *testing.T, s greentally.Store) {
 			t.Fatal(err)
 		}
 		same(t, "the records with "+what, got, bounds.want)
+	}
+}
+
+func testAlerts(t *testing.T, s greentally.Store) {
+	limit, ended := 0.9, start.Add(90*time.Minute)
+	full := greentally.Alert{Community: "jiayuan", Rule: "bin_overflowing", Severity: greentally.Critical, Device: "bin-1", Kind: "sorting_bin", Site: "e1-s01",
+		Stream: greentally.Food, Labels: map[string]string{"gateway": "g"}, Title: greentally.Text{ZH: "满溢", EN: "Overflowing"},
+		Summary: greentally.Text{ZH: `"一"`, EN: "x\ny"}, Quantity: "fill_ratio", Limit: &limit, Since: start, Fired: start.Add(time.Nanosecond)}
+	over := full
+	over.Ended = &ended
+	other, month, later := full, full, full
+	other.Device = "bin-2"
+	month.Device, month.Kind, month.Site, month.Stream, month.Indicator = "", "", "", "", "recyclable_capture"
+	later.Fired = start.Add(time.Hour)
+	elsewhere := full
+	elsewhere.Community = "xixiang"
+	for _, alerts := range [][]greentally.Alert{{full, other, month, later, elsewhere}, {over}, {over}, nil} {
+		if err := s.WriteAlerts(t.Context(), alerts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, c := range map[string]struct {
+		from, to time.Time
+		want     []greentally.Alert
+	}{
+		"no bounds":   {want: []greentally.Alert{month, over, other, later}},
+		"a beginning": {from: start.Add(2 * time.Nanosecond), want: []greentally.Alert{later}},
+		"an end":      {to: later.Fired, want: []greentally.Alert{month, over, other}},
+		"both":        {from: full.Fired, to: full.Fired.Add(1), want: []greentally.Alert{month, over, other}},
+	} {
+		got, err := s.Alerts(t.Context(), "jiayuan", c.from, c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "the alerts with "+what, got, c.want)
 	}
 }
