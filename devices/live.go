@@ -2,17 +2,12 @@ package devices
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"greentally"
+	"greentally/internal/folderwatch"
 	"greentally/internal/strictyaml"
 )
 
@@ -82,52 +77,21 @@ func (l *Live) OnChange(changed func(*Registry)) {
 	l.changed = append(l.changed, changed)
 }
 
-// settle is how long files must rest before they are read: editors and copying tools
-// change them in several steps.
-const settle = 200 * time.Millisecond
-
 // Watch reads the files again when one of them changes, until ctx is done. It begins
 // with reading them, so that no change between opening and watching is missed.
 func (l *Live) Watch(ctx context.Context, log *slog.Logger) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watch the registry's folders: %w", err)
-	}
-	defer watcher.Close()
-	watch := func() (err error) {
-		for _, folder := range append(append([]strictyaml.Folder{l.options.Communities}, l.options.Kinds...), l.options.Profiles...) {
-			// The folder is watched, not its files: editors replace files. Only
-			// folders on disk can be watched, and only they change.
-			if info, statErr := os.Stat(folder.Name); folder.FS != nil && statErr == nil && info.IsDir() {
-				err = errors.Join(err, watcher.Add(folder.Name))
-			}
-		}
-		return err
-	}
-	if err := watch(); err != nil {
-		return fmt.Errorf("watch the registry's folders: %w", err)
-	}
-	due := time.NewTimer(0)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-watcher.Events:
-			due.Reset(settle)
-		case err := <-watcher.Errors:
-			log.WarnContext(ctx, "watch the registry's folders", "error", err)
-			due.Reset(settle) // events may have been lost
-		case <-due.C:
-			before := l.Current()
-			if err := l.Reload(); err != nil {
-				log.ErrorContext(ctx, "the registry's files are not valid; the ones read before stay in force", "error", err)
-			} else if after := l.Current(); before != after {
-				log.InfoContext(ctx, "registry read", "communities", len(after.communities), "devices", len(after.devices))
-			}
-			if err := watch(); err != nil { // a folder may have been replaced
-				log.WarnContext(ctx, "watch the registry's folders", "error", err)
-			}
+	var folders []string
+	for _, folder := range append(append([]strictyaml.Folder{l.options.Communities}, l.options.Kinds...), l.options.Profiles...) {
+		if folder.FS != nil {
+			folders = append(folders, folder.Name) // that of what is shipped is none on disk
 		}
 	}
+	return folderwatch.Run(ctx, folders, log, func() {
+		if err := l.Reload(); err != nil {
+			log.ErrorContext(ctx, "the registry's files are not valid; the ones read before stay in force", "error", err)
+			return
+		}
+		now := l.Current()
+		log.InfoContext(ctx, "registry read", "communities", len(now.communities), "devices", len(now.devices))
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -194,10 +195,14 @@ type teller interface {
 
 // alertsUp is what tells of alerts in a program that runs.
 type alertsUp struct {
-	watch   *watch.Watch
-	teller  teller
-	handler http.Handler // of Alertmanager's API; nil if that is elsewhere
-	reload  func(context.Context) error
+	config   config
+	registry *devices.Live
+	watch    *watch.Watch
+	archive  *watch.Archive
+	teller   teller
+	handler  http.Handler // of Alertmanager's API; nil if that is elsewhere
+	reload   func(context.Context) error
+	wrong    atomic.Bool // whether the rules' files as they were last read are not in force
 }
 
 // startAlerts starts the rules and what they tell to.
@@ -206,7 +211,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 	if err != nil {
 		return nil, err
 	}
-	up = &alertsUp{reload: func(context.Context) error { return nil }}
+	up = &alertsUp{config: c, registry: registry, archive: &watch.Archive{Store: store, Log: log}, reload: func(context.Context) error { return nil }}
 	if len(c.Alerting.URLs) > 0 {
 		options := alerting.RemoteOptions{HTTP: commonconfig.DefaultHTTPClientConfig, Log: log}
 		for _, text := range c.Alerting.URLs {
@@ -233,6 +238,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 				log.Info("alert", "state", map[bool]string{true: "firing", false: "ended"}[a.Ended == nil], "rule", a.Rule, "community", a.Community,
 					"device", a.Device, "indicator", a.Indicator, "since", a.Since)
 			}
+			up.archive.Put(changed...)
 			if err := up.teller.Put(ctx, changed...); err != nil && ctx.Err() == nil {
 				log.Error("alerts were not handed on", "error", err)
 			}
@@ -253,6 +259,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 			select {
 			case <-changed:
 				up.watch.Do(ctx, func(e *alerts.Engine) ([]greentally.Alert, error) { return e.SetRegistry(registry.Current()), nil })
+				up.readRules(ctx, log) // they speak of kinds
 				if err := up.reload(ctx); err != nil {
 					log.Error("Alertmanager's configuration is not in force; the former stays", "error", err)
 				}
@@ -262,6 +269,19 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 		}
 	}()
 	return up, nil
+}
+
+// readRules puts the rules' files in force as they are now. If one of them does not
+// validate, the rules in force stay.
+func (up *alertsUp) readRules(ctx context.Context, log *slog.Logger) {
+	set, err := openAlertRules(up.config, up.registry.Current())
+	up.wrong.Store(err != nil)
+	if err != nil {
+		log.Error("the alert rules' files are not valid; the ones read before stay in force", "error", err)
+		return
+	}
+	up.watch.Do(ctx, func(e *alerts.Engine) ([]greentally.Alert, error) { return e.SetRules(set), nil })
+	log.Info("alert rules read", "rules", set.Len())
 }
 
 // startManager starts Alertmanager in the process.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,5 +137,68 @@ func TestSilenceAndSampleMail(t *testing.T) {
 	s.configure(fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\n", server.SMTP))
 	if out := must(t, "alerts", "config", "--config", filepath.Join(s.dir, "greentally.yaml")); !strings.Contains(out, "wang@example.org") {
 		t.Errorf("the defaults are\n%s", out)
+	}
+}
+
+const warmRules = `group: warm
+title: {zh: 温, en: Warm}
+rules:
+- alert: bin_warm
+  title: {zh: 垃圾桶偏热, en: Bin warm}
+  severity: warning
+  kind: sorting_bin
+  when: temperature_celsius >= %s
+  summary: {zh: "{{number .temperature_celsius}} ℃", en: "{{number .temperature_celsius}} °C"}
+  action: {zh: 查看, en: Look}
+  tests: [{name: x, values: {temperature_celsius: "20"}}]
+`
+
+// A file of rules comes into force when it is written; one with an error does not, is named
+// with its line, and leaves the former rules in force.
+func TestRulesAreReadAgain(t *testing.T) {
+	s := newSite(t, []byte(alertsCommunity), "alert_rules: my-rules\n")
+	if err := os.Mkdir(filepath.Join(s.dir, "my-rules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	publish := publisher(t, s)
+	sent := 0
+	say := func(celsius int) { // what was said before is no news, so that each is later
+		sent++
+		publish("bin-1", fmt.Sprintf(`{"time": %q, "temperature_celsius": %d}`, time.Now().Add(time.Duration(sent-100)*time.Second).UTC().Format(time.RFC3339), celsius))
+		s.caughtUp(30 * time.Second)
+	}
+	holds := func() bool {
+		return strings.Contains(must(t, "alerts", "list", "--config", s.config, "--lang", "en"), "Bin warm")
+	}
+	say(35)
+	if holds() {
+		t.Fatal("an alert without a rule")
+	}
+	s.write("my-rules/warm.yaml", fmt.Appendf(nil, warmRules, "30"))
+	waitFor(t, 10*time.Second, "the rules to be read", func() bool { return strings.Contains(s.log.String(), "rules=29") })
+	if say(36); !holds() {
+		t.Fatalf("no alert by the new rule\n%s", s.log)
+	}
+
+	s.write("my-rules/warm.yaml", fmt.Appendf(nil, warmRules, "warm"))
+	waitFor(t, 10*time.Second, "the error to be told", func() bool { return s.metric("greentally_alert_rules_valid") == 0 })
+	if log := s.log.String(); !strings.Contains(log, "warm.yaml:8:") || !strings.Contains(log, "unknown name warm") {
+		t.Errorf("the log does not say what is wrong where\n%s", log)
+	}
+	say(20)
+	if holds() {
+		t.Error("the former rule does not end its alert")
+	}
+	if say(31); !holds() {
+		t.Error("the former rule is not in force")
+	}
+
+	if err := os.Remove(filepath.Join(s.dir, "my-rules", "warm.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 10*time.Second, "the rules to be read", func() bool { return s.metric("greentally_alert_rules_valid") == 1 })
+	if waitFor(t, 10*time.Second, "the alert to end", func() bool { return !holds() }); strings.Count(s.log.String(), "rule=bin_warm") != 4 {
+		t.Errorf("not two alerts that began and ended\n%s", s.log)
 	}
 }

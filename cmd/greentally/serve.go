@@ -25,6 +25,7 @@ import (
 	"greentally"
 	"greentally/devices"
 	"greentally/ingest"
+	"greentally/internal/folderwatch"
 	"greentally/internal/retry"
 	"greentally/records"
 	"greentally/rules"
@@ -171,11 +172,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	watch := &ingest.Watch{Decode: registry.Decode}
 	metrics.ObserveLatest(watch.LatestByKind)
 	worker := newWorker(store, registry, set, log)
-	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, log.With("part", "alerts"))
+	alertsLog := log.With("part", "alerts")
+	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, alertsLog)
 	if err != nil {
 		return err
 	}
 	closers = append(closers, telling.close)
+	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "greentally_alert_rules_valid", Help: "1 if the alert rules' files as they are now are in force, 0 if they do not validate.",
+	}, func() float64 { return map[bool]float64{true: 0, false: 1}[telling.wrong.Load()] }))
 	worker.Tallied = own.tallied
 	worker.Computed = func(values []greentally.IndicatorValue) {
 		own.computed(values)
@@ -215,7 +220,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	})
 	followers.Go(func() error { return journal.Tidy(followCtx) })
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
-	followers.Go(func() error { return reloadOn(followCtx, reload, registry.Reload, log) })
+	followers.Go(func() error { return telling.archive.Run(followCtx) })
+	if c.AlertRules != "" {
+		followers.Go(func() error {
+			return folderwatch.Run(followCtx, []string{c.AlertRules}, alertsLog, func() { telling.readRules(followCtx, alertsLog) })
+		})
+	}
+	followers.Go(func() error {
+		return reloadOn(followCtx, reload, func() error { telling.readRules(followCtx, alertsLog); return registry.Reload() }, log)
+	})
 	followers.Go(func() error { return copyRecords(followCtx, copies, recordLog, store, touches, registry, log) })
 	followers.Go(func() error { return rememberLatest(followCtx, watch, registry, store, log) })
 

@@ -43,6 +43,7 @@ type test struct {
 		Completeness *float64           `yaml:"completeness"` // default 1
 		Day          int                `yaml:"day"`          // of the month that are over
 		NoEvidence   bool               `yaml:"no_evidence"`
+		Listened     *float64           `yaml:"listened"` // days; default those of the month that are over
 	} `yaml:"indicator"`
 
 	Want []want `yaml:"want"`
@@ -123,6 +124,11 @@ func (t *test) run(s *Set, r *rule) error {
 		if !t.Indicator.NoEvidence {
 			v.Inputs = []greentally.InputValue{{Name: "x", Devices: []string{"a"}}}
 		}
+		listened := float64(t.Indicator.Day)
+		if t.Indicator.Listened != nil {
+			listened = *t.Indicator.Listened
+		}
+		engine.watched = time.Duration(listened * float64(24*time.Hour))
 		got, err = engine.SeeIndicators([]greentally.IndicatorValue{v}, t.Indicator.Day)
 	}
 	if err != nil {

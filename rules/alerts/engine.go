@@ -106,22 +106,23 @@ func (e *Engine) SetRegistry(registry Registry) (changed []greentally.Alert) {
 	return changed
 }
 
-// SetRules puts other rules in force. Alerts of rules that are gone end.
+// SetRules puts other rules in force. Alerts of rules that are gone, or are about something
+// else now, end.
 func (e *Engine) SetRules(set *Set) (changed []greentally.Alert) {
 	e.set = set
-	known := func(name string) bool {
-		return slices.ContainsFunc(set.rules, func(r *rule) bool { return r.Alert == name })
+	known := func(name string, about func(*rule) bool) bool {
+		return slices.ContainsFunc(set.rules, func(r *rule) bool { return r.Alert == name && about(r) })
 	}
 	for _, key := range e.sortedDevices() {
-		m := e.devices[key]
-		for _, rule := range slices.Sorted(maps.Keys(m.States)) {
-			if !known(rule) {
-				changed = append(changed, e.end(m, rule, e.now)...)
+		m, p := e.devices[key], e.places[key]
+		for _, name := range slices.Sorted(maps.Keys(m.States)) {
+			if !known(name, func(r *rule) bool { return r.of(p) }) {
+				changed = append(changed, e.end(m, name, e.now)...)
 			}
 		}
 	}
 	for key, a := range e.others {
-		if !known(key.Rule) {
+		if !known(key.Rule, func(r *rule) bool { return r.ofDays(a.Kind) || r.ofIndicator(a.Indicator) }) {
 			changed = append(changed, e.endOther(a))
 		}
 	}
@@ -253,6 +254,14 @@ func (e *Engine) trace(p place, m *memory) {
 // of reports whether the rule is about the readings of the device.
 func (r *rule) of(p place) bool {
 	return r.Kind != "" && (r.Kind == anyKind || p.kind != nil && r.Kind == p.kind.Name)
+}
+
+// ofDays reports whether the rule is about device-days of the kind.
+func (r *rule) ofDays(kind string) bool { return r.Days != "" && r.Days == kind }
+
+// ofIndicator reports whether the rule is about the indicator.
+func (r *rule) ofIndicator(name string) bool {
+	return r.Indicator != "" && name != "" && (r.Indicator == anyKind || r.Indicator == name)
 }
 
 // envOf is what rules see of a device now.
@@ -484,7 +493,8 @@ func (e *Engine) silence(r *rule, p place, m *memory) ([]greentally.Alert, error
 	return nil, nil
 }
 
-// SeeDay takes a device-day, and what people attest of the device.
+// SeeDay takes a device-day, and what people attest of the device; records that others
+// replace do not count.
 func (e *Engine) SeeDay(d greentally.DeviceDay, records []greentally.Record) (changed []greentally.Alert, err error) {
 	p, ok := e.places[d.DeviceKey]
 	if !ok || e.now.IsZero() || e.now.Sub(d.Start) > 72*time.Hour { // of what was long ago nobody wants a mail
@@ -493,11 +503,14 @@ func (e *Engine) SeeDay(d greentally.DeviceDay, records []greentally.Record) (ch
 	var all []error
 	var env map[string]any
 	for _, r := range e.set.rules {
-		if r.Days == "" || p.kind == nil || r.Days != p.kind.Name {
+		if p.kind == nil || !r.ofDays(p.kind.Name) {
 			continue
 		}
 		if env == nil {
-			env = envOfDeviceDay(&d, p.env, records)
+			env = envOfDeviceDay(&d, p.env, greentally.InForce(records))
+		}
+		if slices.ContainsFunc(r.needs, func(q string) bool { return env[q] == nil }) {
+			continue // the day lacks what the rule is about
 		}
 		more, err := e.other(r, env, greentally.Alert{Community: d.Community, Device: d.Device, Kind: d.Kind, Site: d.Site, Stream: d.Stream, Since: d.Start}, d.Date.String())
 		changed, all = append(changed, more...), append(all, err)
@@ -515,8 +528,8 @@ func (e *Engine) SeeIndicators(values []greentally.IndicatorValue, over int) (ch
 			continue
 		}
 		for _, r := range e.set.rules {
-			if r.Indicator != "" && (r.Indicator == anyKind || r.Indicator == v.Indicator) {
-				more, err := e.other(r, envOfIndicator(v, over), greentally.Alert{Community: v.Community, Indicator: v.Indicator, Since: e.now}, v.Month.String())
+			if r.ofIndicator(v.Indicator) {
+				more, err := e.other(r, envOfIndicator(v, over, e.watched), greentally.Alert{Community: v.Community, Indicator: v.Indicator, Since: e.now}, v.Month.String())
 				changed, all = append(changed, more...), append(all, err)
 			}
 		}
@@ -539,7 +552,7 @@ func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of s
 	}
 	holds, err := expr.Run(r.when, env)
 	if err != nil {
-		return nil, nil //nolint:nilerr // the day lacks a quantity that the rule is about
+		return nil, fmt.Errorf("alert %s, %s: when: %w", r.Alert, cmp.Or(about.Device, about.Indicator), err)
 	}
 	switch {
 	case !holds.(bool) && known != nil && (known.Labels["of"] == of || known.Device == "" && known.Labels["of"] < of):

@@ -75,6 +75,7 @@ type (
 		Day          float64 `expr:"day"`  // how many days of the month are over
 		Days         float64 `expr:"days"` // of the month
 		Evidence     bool    `expr:"evidence"`
+		Listened     float64 `expr:"listened"` // days in which somebody listened to the devices, in all
 	}
 )
 
@@ -238,10 +239,11 @@ func envOfDeviceDay(d *greentally.DeviceDay, device deviceEnv, records []greenta
 	return env
 }
 
-// envOfIndicator is what rules about indicators see, when so many days of its month are over.
-func envOfIndicator(v *greentally.IndicatorValue, over int) map[string]any {
+// envOfIndicator is what rules about indicators see, when so many days of its month are
+// over, and greentally has listened for so long in all.
+func envOfIndicator(v *greentally.IndicatorValue, over int, listened time.Duration) map[string]any {
 	env := indicatorEnv{Name: v.Indicator, TitleZH: v.Title.In("zh"), TitleEN: v.Title.In("en"), Known: v.Value != nil, Completeness: v.Completeness, Floor: v.Floor,
-		Day: float64(over), Days: float64(v.Month.Last().Day)}
+		Day: float64(over), Days: float64(v.Month.Last().Day), Listened: listened.Hours() / 24}
 	for _, in := range v.Inputs {
 		env.Evidence = env.Evidence || len(in.Devices)+len(in.Records) > 0
 	}

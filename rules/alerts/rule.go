@@ -284,7 +284,7 @@ func (s *Set) uses(r *rule, kind *greentally.Kind, v *visitor) {
 			}
 		}
 	}
-	if kind == nil || r.Kind == "" {
+	if kind == nil {
 		return
 	}
 	add := func(to *[]string, name string) {
