@@ -3,6 +3,7 @@ module greentally
 go 1.26.0
 
 require (
+	github.com/adhocore/gronx v1.20.4
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/dustin/go-humanize v1.1.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1

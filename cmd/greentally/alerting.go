@@ -63,8 +63,12 @@ func openMailer(c config, registry *devices.Live, store greentally.ReadingStore)
 			return nil, fmt.Errorf("smtp.ca_file: %s holds no certificate", c.SMTP.CAFile)
 		}
 	}
+	link, err := linkTo(c.Alerting.Link)
+	if err != nil {
+		return nil, err
+	}
 	options := mail.Options{
-		SMTP: smtp, Now: time.Now,
+		SMTP: smtp, Now: time.Now, Link: link,
 		Names: func(community string) (*greentally.Community, *time.Location, bool) {
 			return ruleRegistry{registry.Current()}.Community(community)
 		},
@@ -127,8 +131,9 @@ func (n *notifier) Notify(ctx context.Context, all ...*amalert.Alert) (retry boo
 			latest = later(latest, *own.Ended)
 		}
 	}
-	// Of something that nobody has changed for hours people were told before.
-	notice.Reminder = max(0, int(time.Since(latest).Hours()))
+	if reason, ok := notify.NotificationReason(ctx); ok && reason == notify.ReasonRepeatIntervalElapsed {
+		notice.Reminder = max(1, int(time.Since(latest).Hours())) // one more than before
+	}
 	var failed []error
 	for _, to := range n.to {
 		notice.Others = n.others(to, notice.Alerts)
@@ -199,6 +204,7 @@ type alertsUp struct {
 	registry *devices.Live
 	watch    *watch.Watch
 	archive  *watch.Archive
+	mailer   *mail.Mailer // nil if no server is configured, or Alertmanager is elsewhere
 	teller   teller
 	handler  http.Handler // of Alertmanager's API; nil if that is elsewhere
 	reload   func(context.Context) error
@@ -309,6 +315,7 @@ func (up *alertsUp) startManager(ctx context.Context, c config, registry *device
 			return &notifier{mailer, recipients(c, registry.Current().Communities()), registry}, nil
 		}
 	}
+	up.mailer = mailer
 	manager, err := alerting.New(ctx, options)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"greentally"
 	"greentally/alerting/mail"
 	"greentally/ingest"
+	"greentally/internal/schedule"
 	"greentally/internal/strictyaml"
 )
 
@@ -125,6 +126,8 @@ type alertingConfig struct {
 	ConfigFile  string   `yaml:"config_file,omitempty" env:"CONFIG_FILE" jsonschema_description:"An alertmanager.yml of your own, instead of the defaults that greentally alerts config prints."`
 	URLs        []string `yaml:"urls,omitempty" env:"URLS" jsonschema_description:"An Alertmanager elsewhere, all of its cluster, instead of the one in the process."`
 	Templates   string   `yaml:"templates,omitempty" env:"TEMPLATES" jsonschema_description:"Folder of templates of mails that replace those that are shipped."`
+	Digest      string   `yaml:"digest,omitempty" env:"DIGEST" jsonschema:"default=0 8 * * *" jsonschema_description:"When contacts get the list of what is open: minute, hour, day of the month, month, day of the week, by the community's clocks; or never."`
+	Link        string   `yaml:"link,omitempty" env:"LINK" jsonschema_description:"Address of the page about an alert, a template over it."`
 	ExternalURL string   `yaml:"external_url,omitempty" env:"EXTERNAL_URL" jsonschema_description:"Where people reach greentally, for links in templates."`
 }
 
@@ -161,6 +164,7 @@ func defaultConfig() config {
 		NATS:        natsConfig{Replicas: 1},
 		Journal:     journalConfig{MaxBytes: 2 << 30, Keep: greentally.Duration(7 * 24 * time.Hour), DeadLetters: 256 << 20},
 		Limits:      limitsConfig{MaxPayload: 64 << 10, MaxFuture: greentally.Duration(10 * time.Minute), MaxPast: greentally.Duration(400 * 24 * time.Hour)},
+		Alerting:    alertingConfig{Digest: "0 8 * * *"},
 		HTTP:        httpConfig{Listen: "127.0.0.1:8080"},
 		SMTP:        smtpConfig{Hello: "localhost", TLS: mail.StartTLS},
 	}
@@ -295,6 +299,11 @@ func (c *config) check(doc *strictyaml.Doc) error {
 	}
 	if err := mayListen("http", c.HTTP.Listen, c.HTTP.TokenFile != "", "token_file"); err != nil {
 		add([]any{"http", "listen"}, "%w", err)
+	}
+	if c.Alerting.Digest != noDigest {
+		if err := schedule.Valid(c.Alerting.Digest); err != nil {
+			add([]any{"alerting", "digest"}, "alerting.digest: %w, or never", err)
+		}
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		add([]any{"nats", "replicas"}, "nats: replicas must be 1 to 5")

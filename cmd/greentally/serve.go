@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
+	"greentally/alerting"
 	"greentally/devices"
 	"greentally/ingest"
 	"greentally/internal/folderwatch"
@@ -178,6 +179,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return err
 	}
 	closers = append(closers, telling.close)
+	done, err := alerting.OpenState(ctx, js, "GREENTALLY_DONE", "When what is done on schedule was done last", c.NATS.Replicas)
+	if err != nil {
+		return err
+	}
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "greentally_alert_rules_valid", Help: "1 if the alert rules' files as they are now are in force, 0 if they do not validate.",
 	}, func() float64 { return map[bool]float64{true: 0, false: 1}[telling.wrong.Load()] }))
@@ -221,6 +226,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return journal.Tidy(followCtx) })
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
 	followers.Go(func() error { return telling.archive.Run(followCtx) })
+	followers.Go(func() error { return telling.sendDigests(followCtx, done, alertsLog) })
 	if c.AlertRules != "" {
 		followers.Go(func() error {
 			return folderwatch.Run(followCtx, []string{c.AlertRules}, alertsLog, func() { telling.readRules(followCtx, alertsLog) })
