@@ -33,6 +33,7 @@ type Server struct {
 	DeviceDays  func(context.Context, greentally.DeviceDayQuery) ([]greentally.DeviceDay, error)
 	Readings    func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) ([]greentally.Reading, error)
 	Alerts      func() []greentally.Alert // those that hold, and those that ended lately
+	AlertsOf    func(ctx context.Context, community string, month greentally.Month) ([]greentally.Alert, error)
 	Records     func(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
 	AddRecord   func(context.Context, greentally.Record) (greentally.Record, error)
 
@@ -81,6 +82,7 @@ func (s *Server) Handler() http.Handler {
 	get("/api/v1/communities/{community}/indicators", s.indicators)
 	get("/api/v1/communities/{community}/devices/{device}/days", s.days)
 	get("/api/v1/communities/{community}/devices/{device}/readings", s.readings)
+	get("/api/v1/communities/{community}/alerts", s.alertsOf)
 	get("/api/v1/communities/{community}/records", s.records)
 	post("/api/v1/communities/{community}/records", s.addRecord)
 	get("/api/v1/deadletters", s.deadLetters)
@@ -282,6 +284,23 @@ func (s *Server) indicators(r *http.Request) (any, error) {
 		values = []greentally.IndicatorValue{}
 	}
 	return values, err
+}
+
+// alertsOf answers with the alerts of a month, by when they fired.
+func (s *Server) alertsOf(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	month, err := greentally.ParseMonth(r.URL.Query().Get("month"))
+	if err != nil {
+		return nil, badRequest("month: %w", err)
+	}
+	alerts, err := s.AlertsOf(r.Context(), c.ID, month)
+	if alerts == nil {
+		alerts = []greentally.Alert{}
+	}
+	return alerts, err
 }
 
 // dates reads the query parameters from and to.

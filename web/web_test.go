@@ -94,6 +94,9 @@ func newServer() (*web.Server, *backend) {
 			ended.Ended = &noon
 			return []greentally.Alert{a, ended}
 		},
+		AlertsOf: func(_ context.Context, community string, month greentally.Month) ([]greentally.Alert, error) {
+			return nil, b.ask("alerts %s %s", community, month)
+		},
 		AddRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
 			b.record = r
 			r.ID = "R2"
@@ -235,6 +238,7 @@ var routes = []struct {
 	{pattern: "POST /api/v1/deadletters/{id}/delete", path: "/api/v1/deadletters/7/delete", body: "{}", asked: "delete 7", want: `{"id": 7}`},
 	{pattern: "GET /api/v1/alerts", path: "/api/v1/alerts", want: `[{"community":"jiayuan","rule":"full","severity":"critical","device":"bin-1","title":{"zh":"满","en":"Full"},` +
 		`"summary":{"zh":"","en":""},"action":{"zh":"","en":""},"since":"2026-10-08T04:00:00Z","fired":"2026-10-08T04:00:00Z"}]`},
+	{pattern: "GET /api/v1/communities/{community}/alerts", path: "/api/v1/communities/jiayuan/alerts?month=2026-10", asked: "alerts jiayuan 2026-10", want: `[]`},
 	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered", asked: "discovered", want: `["stranger"]`},
 	{
 		pattern: "POST /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices", body: deviceBody, asked: "adopt",

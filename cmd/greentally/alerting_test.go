@@ -103,6 +103,10 @@ func TestOverflowingBinIsTold(t *testing.T) {
 	if out := must(t, "alerts", "list", "--config", s.config, "--lang", "en"); strings.Contains(out, "bin-1") {
 		t.Errorf("the list says\n%s", out)
 	}
+	month := now.In(time.FixedZone("", 8*3600)).Add(-2 * time.Minute).Format("2006-01")
+	if out := must(t, "alerts", "list", "--config", s.config, "--community", "lakeside", "--month", month, "--lang", "en"); strings.Count(out, "Bin overflowing") != 1 {
+		t.Errorf("the month's list says\n%s", out)
+	}
 	if all := s.complaints("Filestore ["); len(all) > 0 { // after a kill it says that it mends itself
 		t.Errorf("the log has\n%s", strings.Join(all, "\n"))
 	}

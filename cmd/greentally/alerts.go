@@ -35,17 +35,25 @@ files. Its API is under /alertmanager, so that amtool works with it:
 }
 
 func (p *program) alertsListCommand(c *client) *cobra.Command {
-	var community, state, language string
+	var community, state, month, language string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the alerts that hold", Args: cobra.NoArgs,
+		Use: "list", Short: "List the alerts that hold, or those of a month", Args: cobra.NoArgs,
 		Example: `  greentally alerts list
-  greentally alerts list --community jiayuan --state all --lang en`,
+  greentally alerts list --community jiayuan --state all --lang en
+  greentally alerts list --community jiayuan --month 2026-10`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(oneOf("lang", language, "zh", "en"), oneOf("state", state, "firing", "ended", "all")); err != nil {
 				return err
 			}
+			path := "/api/v1/alerts?" + url.Values{"state": {state}, "community": {community}}.Encode()
+			if month != "" {
+				if community == "" || cmd.Flags().Changed("state") {
+					return errors.New("--month lists all alerts that began in it, of the community that --community names; without --state")
+				}
+				path = "/api/v1/communities/" + url.PathEscape(community) + "/alerts?" + url.Values{"month": {month}}.Encode()
+			}
 			var all []greentally.Alert
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/alerts?"+url.Values{"state": {state}, "community": {community}}.Encode(), nil, &all); err != nil {
+			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &all); err != nil {
 				return err
 			}
 			if len(all) == 0 {
@@ -70,6 +78,7 @@ func (p *program) alertsListCommand(c *client) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&community, "community", "", "only of this community")
+	cmd.Flags().StringVar(&month, "month", "", "those that began in a month, such as 2026-10")
 	cmd.Flags().StringVar(&state, "state", "firing", "firing, ended (within the last day) or all")
 	cmd.Flags().StringVar(&language, "lang", "zh", "language: zh or en")
 	return cmd

@@ -301,6 +301,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Communities: func() []*greentally.Community { return registry.Current().Communities() },
 		Latest:      watch.Latest,
 		Alerts:      telling.watch.Alerts,
+		AlertsOf: func(ctx context.Context, community string, month greentally.Month) ([]greentally.Alert, error) {
+			loc, ok := registry.Current().Location(community)
+			if !ok {
+				return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+			}
+			return store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
+		},
 		Mounted:     map[string]http.Handler{alertmanagerPath: telling.handler},
 		Indicators:  up.report,
 		DeviceDays:  store.DeviceDays,
