@@ -1,8 +1,6 @@
 package devices_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,26 +8,9 @@ import (
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at what changed. Got:\n%s", file, got)
-	}
-}
 
 // All that is wrong with any file comes at once, with file and line.
 func TestLoadReportsEverything(t *testing.T) {
@@ -41,7 +22,7 @@ func TestLoadReportsEverything(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	golden(t, "testdata/bad/errors.golden", err.Error()+"\n")
+	golden.Equal(t, "testdata/bad/errors.golden", err.Error()+"\n")
 }
 
 func TestLoadOfAFolderThatIsNotThere(t *testing.T) {
@@ -128,7 +109,7 @@ tests:
 	if err == nil {
 		t.Fatal("no error")
 	}
-	golden(t, "testdata/check.golden", err.Error()+"\n")
+	golden.Equal(t, "testdata/check.golden", err.Error()+"\n")
 	if shipped, _ := devices.Check(devices.Options{}); n != shipped+5 {
 		t.Errorf("%d tests ran, want %d", n, shipped+5)
 	}

@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"image/png"
 	"io"
@@ -33,10 +32,9 @@ import (
 
 	"greentally"
 	"greentally/alerting/mail"
+	"greentally/internal/golden"
 	"greentally/internal/testserver"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // It is 08:25 of a November morning in Shanghai, or a little later where things are over.
 var (
@@ -265,8 +263,8 @@ func TestMails(t *testing.T) {
 				got := server.Mails()[before]
 
 				name := "testdata/" + s.name + "." + language
-				golden(t, name+".txt", "Subject: "+got.Subject+"\n\n"+got.Text)
-				golden(t, name+".html", got.HTML)
+				golden.Equal(t, name+".txt", strings.ReplaceAll("Subject: "+got.Subject+"\n\n"+got.Text, "\r\n", "\n"))
+				golden.Equal(t, name+".html", strings.ReplaceAll(got.HTML, "\r\n", "\n"))
 				if regexp.MustCompile(`https?://`).MatchString(regexp.MustCompile(`<a [^>]*href="[^"]*"`).ReplaceAllString(got.HTML, "")) {
 					t.Error("the HTML asks for something from outside")
 				}
@@ -305,23 +303,6 @@ func TestMails(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	got = strings.ReplaceAll(got, "\r\n", "\n")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v; write it with: go test ./alerting/mail -update", err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; if it should, write it with: go test ./alerting/mail -update\n%s", file, got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/golden"
 )
 
 // assessments are what tables and JSON have to show: a scheme of which all is known, one
@@ -48,13 +49,13 @@ func TestAssessmentsAreShown(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		golden(t, filepath.Join(testdata, "assess", "table_"+language+".golden"), out.String())
+		golden.Equal(t, filepath.Join(testdata, "assess", "table_"+language+".golden"), out.String())
 	}
 	data, err := json.MarshalIndent(assessments(), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join(testdata, "assess", "json.golden"), string(data)+"\n")
+	golden.Equal(t, filepath.Join(testdata, "assess", "json.golden"), string(data)+"\n")
 }
 
 // TestAssess assesses a month of the report's community by what is shipped.

@@ -6,7 +6,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,28 +30,11 @@ import (
 	"greentally"
 	"greentally/devices"
 	"greentally/ingest"
+	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
 	"greentally/store/sqlite"
 	"greentally/web"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at what changed. Got:\n%s", file, got)
-	}
-}
 
 // cli runs a command of the program with nothing in its environment and returns what
 // it printed.
@@ -463,7 +445,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		golden(t, filepath.Join(testdata, "report", name), out)
+		golden.Equal(t, filepath.Join(testdata, "report", name), out)
 	}
 }
 
@@ -945,7 +927,7 @@ func TestDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join(testdata, "deadletter_list.golden"), out)
+	golden.Equal(t, filepath.Join(testdata, "deadletter_list.golden"), out)
 	out, err = cli(t, "deadletter", "list", "--reason", "bad_payload", "--server", a.url)
 	if err != nil || strings.Contains(out, "bin-17") || !strings.Contains(out, "not JSON") {
 		t.Errorf("list --reason: %v\n%s", err, out)
@@ -1015,7 +997,7 @@ func TestRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join(testdata, "record_list.golden"), out)
+	golden.Equal(t, filepath.Join(testdata, "record_list.golden"), out)
 	_, err = cli(t, "record", "list", "--community", "jiayuan", "--from", "October", "--to", "2026-10-31", "--server", a.url)
 	wantError(t, "a bad date", err, "from", `"October" is not a date such as 2026-10-31`)
 

@@ -308,9 +308,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			}
 			return store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
 		},
-		Mounted:     map[string]http.Handler{alertmanagerPath: telling.handler},
-		Indicators:  up.report,
-		DeviceDays:  store.DeviceDays,
+		Mounted:    map[string]http.Handler{alertmanagerPath: telling.handler},
+		Indicators: up.report,
+		DeviceDays: store.DeviceDays,
 		Readings: func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) (all []greentally.Reading, err error) {
 			d, ok := registry.Current().Device(key)
 			if !ok {

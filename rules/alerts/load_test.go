@@ -2,7 +2,6 @@ package alerts_test
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"greentally"
+	"greentally/internal/golden"
 	"greentally/rules/alerts"
 )
 
@@ -198,12 +198,10 @@ func TestNamesAreTakenOnce(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the list in docs/alerts.md")
-
 // TestDocs loads the example in the documentation and runs its tests, and compares the list of
 // what is shipped.
 func TestDocs(t *testing.T) {
-	const file, from, to = "../../docs/alerts.md", "-update -->\n", "<!-- end -->"
+	const file = "../../docs/alerts.md"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -255,21 +253,7 @@ func TestDocs(t *testing.T) {
 	if rows != set.Len()-1 {
 		t.Errorf("%d rows for %d rules", rows, set.Len()-1)
 	}
-	head, rest, ok := strings.Cut(string(data), from)
-	_, tail, also := strings.Cut(rest, to)
-	if !ok || !also {
-		t.Fatalf("%s has no place for the list", file)
-	}
-	want := head + from + "\n" + list.String() + "\n" + to + tail
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if string(data) != want {
-		t.Error("the list in docs/alerts.md is not what is shipped; run this test with -update")
-	}
+	golden.Between(t, file, "-update -->\n", "<!-- end -->", list.String())
 }
 
 // What a manager reads on a phone is short.

@@ -1,10 +1,8 @@
 package indicators_test
 
 import (
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"greentally"
 	"greentally/devices"
+	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
 	"greentally/records"
 	"greentally/rules/alerts"
@@ -68,8 +67,6 @@ func TestShippedIndicatorsPassTheirTests(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the list in docs/indicators.md")
-
 // TestDocs compares the list of what is shipped in the documentation.
 func TestDocs(t *testing.T) {
 	set, err := indicators.Load(words(t), indicators.Shipped())
@@ -90,26 +87,7 @@ func TestDocs(t *testing.T) {
 		}
 		fmt.Fprintf(&list, "| `%s` | %s<br>%s | %s | %s | %s | %s |\n", v.Indicator, v.Title.ZH, v.Title.EN, v.Unit, target, map[bool]string{true: "yes", false: "no"}[v.Verified], v.Source)
 	}
-	const file, from, to = "../../docs/indicators.md", "-update -->\n", "<!-- end -->"
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(data), from)
-	_, tail, also := strings.Cut(rest, to)
-	if !ok || !also {
-		t.Fatalf("%s has no place for the list", file)
-	}
-	want := head + from + "\n" + list.String() + "\n" + to + tail
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if string(data) != want {
-		t.Error("the list in docs/indicators.md is not what is shipped; run this test with -update")
-	}
+	golden.Between(t, "../../docs/indicators.md", "-update -->\n", "<!-- end -->", list.String())
 }
 
 // An error of a meter adds up over its days; those of two meters do not depend on each other.
