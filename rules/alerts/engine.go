@@ -266,11 +266,12 @@ func (r *rule) ofIndicator(name string) bool {
 
 // envOf is what rules see of a device now.
 func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
+	next := nextCollection(m.Last, p.device, p.community, p.location)
 	env := map[string]any{
-		"device": p.env, "local": localOf(m.Last, p.community, p.location), "collection": nextCollection(m.Last, p.device, p.community, p.location),
+		"device": p.env, "local": localOf(m.Last, p.community, p.location), "collection": next,
 		"emptied": emptiedEnv{m.Last.Sub(m.Emptied).Hours()}, "silent": (e.watched - m.Heard).Hours(), "ahead": -delay.Hours(),
 	}
-	before, rate, lastDay := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	before, rate, lastDay, coming := map[string]float64{}, map[string]float64{}, map[string]float64{}, map[string]float64{}
 	for name, v := range m.Values {
 		if v.Word != "" {
 			env[name] = v.Word
@@ -284,10 +285,10 @@ func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
 	if p.kind != nil {
 		for name := range e.set.traced[p.kind.Name] {
 			c := cmp.Or(m.Courses[name], &course{})
-			rate[name], lastDay[name] = c.rate(), c.lastDay()
+			rate[name], lastDay[name], coming[name] = c.rate(), c.lastDay(), c.coming(next.Hours)
 		}
 	}
-	env["before"], env["rate"], env["last_day"] = before, rate, lastDay
+	env["before"], env["rate"], env["last_day"], env["coming"] = before, rate, lastDay, coming
 	return env
 }
 

@@ -112,7 +112,7 @@ func (s *Set) env(r *rule) (env map[string]any, kind *greentally.Kind, ok bool) 
 		}
 		env[q.Name], numbers[q.Name] = 0.0, 0
 	}
-	env["before"], env["rate"], env["last_day"] = numbers, numbers, numbers
+	env["before"], env["rate"], env["last_day"], env["coming"] = numbers, numbers, numbers, numbers
 	env["local"], env["collection"], env["emptied"] = localEnv{}, collectionEnv{}, emptiedEnv{}
 	env["silent"], env["ahead"] = 0.0, 0.0
 	return env, kind, true

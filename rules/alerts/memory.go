@@ -102,6 +102,36 @@ func (c *course) lastDay() float64 {
 	return rise
 }
 
+// coming is by how much the quantity rose a day ago, in so many hours from then on, without
+// the falls by which it was emptied: what to expect of the hours to come. It is NaN while less
+// than 23 hours are known.
+func (c *course) coming(hours float64) float64 {
+	n := len(c.Times)
+	if n < 2 || c.Times[n-1]-c.Times[0] < dayLong-3600 {
+		return math.NaN()
+	}
+	from := c.Times[n-1] - dayLong
+	to := from + int64(min(hours, 24)*3600)
+	rise, last := 0.0, -1
+	for i := range c.Times {
+		if c.Times[i] < from || c.odd(i) {
+			continue
+		}
+		if last >= 0 {
+			if step := c.Values[i] - c.Values[last]; step > -fallOf {
+				rise += step
+			}
+		}
+		if last = i; c.Times[i] >= to {
+			break
+		}
+	}
+	return rise
+}
+
+// fallOf is the least fall of a level that is an emptying and no noise.
+const fallOf = 0.1
+
 // odd reports whether the quantity went away and came back at once: a meter that is read
 // wrongly, such as a 0 in between.
 func (c *course) odd(i int) bool {

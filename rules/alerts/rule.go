@@ -299,7 +299,7 @@ func (s *Set) uses(r *rule, kind *greentally.Kind, v *visitor) {
 		switch member[0] {
 		case "before":
 			add(&r.before, member[1])
-		case "rate", "last_day":
+		case "rate", "last_day", "coming":
 			if s.traced[kind.Name] == nil {
 				s.traced[kind.Name] = map[string]bool{}
 			}
@@ -327,7 +327,7 @@ func (v *visitor) unknown(r *rule, kind *greentally.Kind) string {
 	for _, member := range v.members {
 		of, name := member[0], member[1]
 		switch of {
-		case "before", "rate", "last_day", "limits":
+		case "before", "rate", "last_day", "coming", "limits":
 			if kind == nil {
 				continue
 			}
