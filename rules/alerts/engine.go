@@ -31,9 +31,14 @@ type Engine struct {
 	now     time.Time     // the latest that was seen
 	watched time.Duration // for how long it has listened in all; silence is measured by this
 	devices map[greentally.DeviceKey]*memory
-	places  map[greentally.DeviceKey]place // of the registry
-	ended   []greentally.Alert             // those that ended lately, the oldest first
+	places  map[greentally.DeviceKey]*place // of the registry
+	order   []greentally.DeviceKey          // of places, sorted
+	ended   []greentally.Alert              // those that ended lately, the oldest first
 	others  map[greentally.AlertKey]*greentally.Alert
+
+	vm      vm.VM          // evaluates all conditions
+	scratch map[string]any // what conditions see; used again for each reading
+	courses [4]map[string]float64
 }
 
 // place is a device and where it stands.
@@ -43,6 +48,48 @@ type place struct {
 	community *greentally.Community
 	location  *time.Location
 	env       deviceEnv
+	facts     any // env, ready for expressions
+
+	// The rules about the device's readings, those of its silence, and what all conditions of
+	// the former ask for.
+	rules             []placed
+	silence           []*rule
+	local, collection bool
+
+	// The next collection, as it is for times from nextFrom to nextTo.
+	next             time.Time
+	nextFrom, nextTo time.Time
+}
+
+// placed is a rule with the quantities that it needs, as bits.
+type placed struct {
+	*rule
+	needs, before uint64
+}
+
+// bit returns the bit of a quantity of the device's kind, 0 for one that it has not. A kind
+// has no 64 quantities; if it had, the last ones would count as one.
+func (p *place) bit(quantity string) uint64 {
+	if p.kind != nil {
+		for i := range p.kind.Quantities {
+			if p.kind.Quantities[i].Name == quantity {
+				return 1 << min(i, 62)
+			}
+		}
+	}
+	return 0
+}
+
+// bits returns those of all quantities; one that no device of the kind has is never known.
+func (p *place) bits(quantities []string) (all uint64) {
+	for _, q := range quantities {
+		bit := p.bit(q)
+		if bit == 0 {
+			bit = 1 << 63
+		}
+		all |= bit
+	}
+	return all
 }
 
 // memory is what is remembered of a device.
@@ -76,53 +123,56 @@ const (
 
 // NewEngine returns an engine that remembers nothing.
 func NewEngine(set *Set, registry Registry) *Engine {
-	e := &Engine{set: set, devices: map[greentally.DeviceKey]*memory{}, others: map[greentally.AlertKey]*greentally.Alert{}}
+	e := &Engine{set: set, devices: map[greentally.DeviceKey]*memory{}, others: map[greentally.AlertKey]*greentally.Alert{}, scratch: map[string]any{}}
+	for i := range e.courses {
+		e.courses[i] = map[string]float64{}
+	}
 	e.SetRegistry(registry)
 	return e
 }
 
 // SetRegistry tells the engine what there is now. Alerts of what left it end.
 func (e *Engine) SetRegistry(registry Registry) (changed []greentally.Alert) {
-	e.registry, e.places = registry, map[greentally.DeviceKey]place{}
-	for _, c := range registry.Communities() {
-		loc, _ := registry.Location(c.ID)
-		for _, d := range c.Devices {
-			kind, _ := registry.Kind(d.Kind)
-			e.places[d.Key()] = place{d, kind, c, loc, envOfDevice(d, kind)}
-			if e.devices[d.Key()] == nil {
-				e.devices[d.Key()] = &memory{Heard: e.watched, Emptied: e.now, Values: map[string]*value{}, States: map[string]*state{}, changed: true}
-			}
-		}
-	}
-	for _, key := range e.sortedDevices() {
-		if _, ok := e.places[key]; !ok {
-			m := e.devices[key]
-			for _, rule := range slices.Sorted(maps.Keys(m.States)) {
-				changed = append(changed, e.end(m, rule, e.now)...)
-			}
-			delete(e.devices, key)
-		}
-	}
-	return changed
+	e.registry = registry
+	return e.arrange()
 }
 
 // SetRules puts other rules in force. Alerts of rules that are gone, or are about something
 // else now, end.
 func (e *Engine) SetRules(set *Set) (changed []greentally.Alert) {
 	e.set = set
-	known := func(name string, about func(*rule) bool) bool {
-		return slices.ContainsFunc(set.rules, func(r *rule) bool { return r.Alert == name && about(r) })
-	}
-	for _, key := range e.sortedDevices() {
-		m, p := e.devices[key], e.places[key]
-		for _, name := range slices.Sorted(maps.Keys(m.States)) {
-			if !known(name, func(r *rule) bool { return r.of(p) }) {
-				changed = append(changed, e.end(m, name, e.now)...)
+	return e.arrange()
+}
+
+// arrange finds out which rules are about which device, and ends what is about none.
+func (e *Engine) arrange() (changed []greentally.Alert) {
+	e.places, e.order = map[greentally.DeviceKey]*place{}, nil
+	for _, c := range e.registry.Communities() {
+		loc, _ := e.registry.Location(c.ID)
+		for _, d := range c.Devices {
+			kind, _ := e.registry.Kind(d.Kind)
+			e.places[d.Key()] = e.place(d, kind, c, loc)
+			e.order = append(e.order, d.Key())
+			if e.devices[d.Key()] == nil {
+				e.devices[d.Key()] = &memory{Heard: e.watched, Emptied: e.now, Values: map[string]*value{}, States: map[string]*state{}, changed: true}
 			}
 		}
 	}
+	slices.SortFunc(e.order, compareKeys)
+	for _, key := range slices.SortedFunc(maps.Keys(e.devices), compareKeys) {
+		p, m := e.places[key], e.devices[key]
+		for _, name := range slices.Sorted(maps.Keys(m.States)) {
+			if p == nil || !slices.ContainsFunc(p.rules, func(r placed) bool { return r.Alert == name }) &&
+				!slices.ContainsFunc(p.silence, func(r *rule) bool { return r.Alert == name }) {
+				changed = append(changed, e.end(m, name, e.now)...)
+			}
+		}
+		if p == nil {
+			delete(e.devices, key)
+		}
+	}
 	for key, a := range e.others {
-		if !known(key.Rule, func(r *rule) bool { return r.ofDays(a.Kind) || r.ofIndicator(a.Indicator) }) {
+		if !slices.ContainsFunc(e.set.rules, func(r *rule) bool { return r.Alert == key.Rule && (r.ofDays(a.Kind) || r.ofIndicator(a.Indicator)) }) {
 			changed = append(changed, e.endOther(a))
 		}
 	}
@@ -130,10 +180,29 @@ func (e *Engine) SetRules(set *Set) (changed []greentally.Alert) {
 	return changed
 }
 
-func (e *Engine) sortedDevices() []greentally.DeviceKey {
-	return slices.SortedFunc(maps.Keys(e.devices), func(a, b greentally.DeviceKey) int {
-		return cmp.Or(strings.Compare(a.Community, b.Community), strings.Compare(a.Device, b.Device))
-	})
+// place finds the rules that are about the device.
+func (e *Engine) place(d *greentally.Device, kind *greentally.Kind, c *greentally.Community, loc *time.Location) *place {
+	env := envOfDevice(d, kind)
+	p := &place{device: d, kind: kind, community: c, location: loc, env: env, facts: env}
+	for _, r := range e.set.rules {
+		if !r.of(p) {
+			continue
+		}
+		if wanted, err := e.wants(r, p); err == nil && !wanted { // an error is told when the rule is judged
+			continue
+		}
+		if r.Absent > 0 {
+			p.silence = append(p.silence, r)
+			continue
+		}
+		p.rules = append(p.rules, placed{r, p.bits(r.needs), p.bits(r.before)})
+		p.local, p.collection = p.local || r.local, p.collection || r.collection
+	}
+	return p
+}
+
+func compareKeys(a, b greentally.DeviceKey) int {
+	return cmp.Or(strings.Compare(a.Community, b.Community), strings.Compare(a.Device, b.Device))
 }
 
 // See takes readings, in the order in which they arrived, and returns the alerts that began
@@ -171,38 +240,50 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	if r.Measures() && r.Time.After(m.Last) { // a repetition is no sign of life
 		m.Heard, m.changed = e.watched, true
 	}
-	news := map[string]bool{}
+	var news, fresh, before uint64
+	changedAny := false
 	for _, v := range r.Values {
 		if m.take(p, v, r.Time) {
-			news[v.Quantity] = true
+			changedAny = true
+			news |= p.bit(v.Quantity)
 		}
 	}
 	if r.Time.After(m.Last) {
 		m.Last = r.Time
 	}
-	if len(news) == 0 {
+	if !changedAny {
 		return nil, nil
 	}
 	m.changed = true
 	e.trace(p, m)
+	longest := hold * time.Duration(p.device.Interval)
+	for name, v := range m.Values {
+		bit := p.bit(name)
+		if r.Time.Sub(v.At) <= longest {
+			fresh |= bit
+		}
+		if v.HasBefore && v.At.Sub(v.BeforeTime) <= longest {
+			before |= bit
+		}
+	}
 	var all []error
-	env := e.envOf(p, m, received.Sub(r.Time))
-	for _, rule := range e.set.rules {
-		if !rule.of(p) || rule.Absent > 0 {
-			continue
+	delay := received.Sub(r.Time)
+	env := e.envOf(p, m, delay, false)
+	for _, rule := range p.rules {
+		if rule.needs != 0 && rule.needs&news == 0 || rule.needs&^fresh != 0 || rule.before&^before != 0 {
+			continue // it has been judged with what there is, or something is not known
 		}
-		if len(rule.needs) > 0 && !slices.ContainsFunc(rule.needs, func(q string) bool { return news[q] }) {
-			continue
-		}
-		more, err := e.judge(rule, p, m, env, r.Time)
+		more, err := e.judge(rule.rule, p, m, env, delay, r.Time)
 		changed = append(changed, more...)
-		all = append(all, err)
+		if err != nil {
+			all = append(all, err)
+		}
 	}
 	return changed, errors.Join(all...)
 }
 
 // take remembers a value, and reports whether it is news.
-func (m *memory) take(p place, v greentally.Value, at time.Time) bool {
+func (m *memory) take(p *place, v greentally.Value, at time.Time) bool {
 	known := m.Values[v.Quantity]
 	if known != nil && at.Before(known.At) {
 		return false
@@ -229,7 +310,7 @@ func (m *memory) take(p place, v greentally.Value, at time.Time) bool {
 }
 
 // trace remembers the courses of the quantities that rules ask for.
-func (e *Engine) trace(p place, m *memory) {
+func (e *Engine) trace(p *place, m *memory) {
 	if p.kind == nil {
 		return
 	}
@@ -252,7 +333,7 @@ func (e *Engine) trace(p place, m *memory) {
 }
 
 // of reports whether the rule is about the readings of the device.
-func (r *rule) of(p place) bool {
+func (r *rule) of(p *place) bool {
 	return r.Kind != "" && (r.Kind == anyKind || p.kind != nil && r.Kind == p.kind.Name)
 }
 
@@ -264,14 +345,24 @@ func (r *rule) ofIndicator(name string) bool {
 	return r.Indicator != "" && name != "" && (r.Indicator == anyKind || r.Indicator == name)
 }
 
-// envOf is what rules see of a device now.
-func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
-	next := nextCollection(m.Last, p.device, p.community, p.location)
-	env := map[string]any{
-		"device": p.env, "local": localOf(m.Last, p.community, p.location), "collection": next,
-		"emptied": emptiedEnv{m.Last.Sub(m.Emptied).Hours()}, "silent": (e.watched - m.Heard).Hours(), "ahead": -delay.Hours(),
+// envOf is what rules see of a device now: all of it, or what the conditions about the
+// device ask for. It is good until the next call.
+func (e *Engine) envOf(p *place, m *memory, delay time.Duration, all bool) map[string]any {
+	env := e.scratch
+	clear(env)
+	env["device"], env["emptied"], env["silent"], env["ahead"] = p.facts, emptiedEnv{m.Last.Sub(m.Emptied).Hours()}, (e.watched - m.Heard).Hours(), -delay.Hours()
+	if all || p.local {
+		env["local"] = localOf(m.Last, p.community, p.location)
 	}
-	before, rate, lastDay, coming := map[string]float64{}, map[string]float64{}, map[string]float64{}, map[string]float64{}
+	var next collectionEnv
+	if all || p.collection {
+		next = p.nextCollection(m.Last)
+		env["collection"] = next
+	}
+	before, rate, lastDay, coming := e.courses[0], e.courses[1], e.courses[2], e.courses[3]
+	for _, c := range e.courses {
+		clear(c)
+	}
 	for name, v := range m.Values {
 		if v.Word != "" {
 			env[name] = v.Word
@@ -283,9 +374,17 @@ func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
 		}
 	}
 	if p.kind != nil {
-		for name := range e.set.traced[p.kind.Name] {
+		for name, asked := range e.set.traced[p.kind.Name] {
 			c := cmp.Or(m.Courses[name], &course{})
-			rate[name], lastDay[name], coming[name] = c.rate(), c.lastDay(), c.coming(next.Hours)
+			if all || asked.rate {
+				rate[name] = c.rate()
+			}
+			if all || asked.lastDay {
+				lastDay[name] = c.lastDay()
+			}
+			if all || asked.coming {
+				coming[name] = c.coming(next.Hours)
+			}
 		}
 	}
 	env["before"], env["rate"], env["last_day"], env["coming"] = before, rate, lastDay, coming
@@ -293,62 +392,43 @@ func (e *Engine) envOf(p place, m *memory, delay time.Duration) map[string]any {
 }
 
 // judge holds the device against the rule at an instant.
-func (e *Engine) judge(r *rule, p place, m *memory, env map[string]any, at time.Time) (changed []greentally.Alert, err error) {
-	for _, q := range r.needs {
-		v := m.Values[q]
-		if v == nil || at.Sub(v.At) > hold*time.Duration(p.device.Interval) {
-			return nil, nil // not known
-		}
-	}
-	longest := hold * time.Duration(p.device.Interval)
-	for _, q := range r.before {
-		if v := m.Values[q]; v == nil || !v.HasBefore || v.At.Sub(v.BeforeTime) > longest {
-			return nil, nil
-		}
-	}
-	wanted, err := r.wants(p)
-	switch {
-	case err != nil:
-		return nil, err
-	case !wanted:
-		return e.end(m, r.Alert, at), nil
-	}
+func (e *Engine) judge(r *rule, p *place, m *memory, env map[string]any, delay time.Duration, at time.Time) (changed []greentally.Alert, err error) {
 	known := m.States[r.Alert]
 	if known != nil && known.Alert != nil && r.clear != nil {
-		over, err := r.says("clear", r.clear, p, env)
+		over, err := e.says(r, "clear", r.clear, p, env)
 		if err != nil || !over {
 			return nil, err
 		}
 		return e.end(m, r.Alert, at), nil
 	}
-	holds, err := r.says("when", r.when, p, env)
+	holds, err := e.says(r, "when", r.when, p, env)
 	switch {
 	case err != nil:
 		return nil, err
 	case !holds:
 		return e.end(m, r.Alert, at), nil
-	case known == nil || known.Alert == nil && r.gap(m, longest): // nobody knows whether it held meanwhile
+	case known == nil || known.Alert == nil && r.gap(m, hold*time.Duration(p.device.Interval)): // nobody knows whether it held meanwhile
 		known = &state{Since: at}
 		m.States[r.Alert] = known
 		m.changed = true
 	}
 	if known.Alert == nil && r.due(known, at) {
-		return e.fire(r, p, m, env, known.Since.Add(time.Duration(r.For)))
+		return e.fire(r, p, m, delay, known.Since.Add(time.Duration(r.For)))
 	}
 	return nil, nil
 }
 
 // wants reports whether the rule is about the device, as far as where says.
-func (r *rule) wants(p place) (bool, error) {
+func (e *Engine) wants(r *rule, p *place) (bool, error) {
 	if r.where == nil {
 		return true, nil
 	}
-	return r.says("where", r.where, p, map[string]any{"device": p.env})
+	return e.says(r, "where", r.where, p, map[string]any{"device": p.facts})
 }
 
 // says evaluates a condition of the rule.
-func (r *rule) says(what string, condition *vm.Program, p place, env map[string]any) (bool, error) {
-	answer, err := expr.Run(condition, env)
+func (e *Engine) says(r *rule, what string, condition *vm.Program, p *place, env map[string]any) (bool, error) {
+	answer, err := e.vm.Run(condition, env)
 	if err != nil {
 		return false, fmt.Errorf("alert %s, device %s: %s: %w", r.Alert, p.device.Key(), what, err)
 	}
@@ -368,7 +448,7 @@ func (r *rule) gap(m *memory, longest time.Duration) bool {
 func (r *rule) due(s *state, at time.Time) bool { return at.Sub(s.Since) >= time.Duration(r.For) }
 
 // fire begins an alert.
-func (e *Engine) fire(r *rule, p place, m *memory, env map[string]any, at time.Time) ([]greentally.Alert, error) {
+func (e *Engine) fire(r *rule, p *place, m *memory, delay time.Duration, at time.Time) ([]greentally.Alert, error) {
 	a := greentally.Alert{Community: p.device.Community, Rule: r.Alert, Severity: r.Severity, Device: p.device.ID, Kind: p.device.Kind, Site: p.device.Site,
 		Stream: p.device.Stream, Labels: r.Labels, Title: r.Title, Quantity: r.Quantity, Since: m.States[r.Alert].Since, Fired: at}
 	if gateway := p.device.Gateway; gateway != "" {
@@ -376,7 +456,7 @@ func (e *Engine) fire(r *rule, p place, m *memory, env map[string]any, at time.T
 	} else if p.device.Kind == "gateway" {
 		a.Labels = with(a.Labels, "gateway", p.device.ID)
 	}
-	err := r.finish(&a, env)
+	err := r.finish(&a, e.envOf(p, m, delay, true))
 	m.States[r.Alert].Alert = &a
 	m.changed = true
 	return []greentally.Alert{a}, err
@@ -445,18 +525,20 @@ func (e *Engine) Pass(d time.Duration) (changed []greentally.Alert, err error) {
 // look looks at all devices for what time alone brings.
 func (e *Engine) look() (changed []greentally.Alert, err error) {
 	var all []error
-	for _, key := range e.sortedDevices() {
+	for _, key := range e.order {
 		m, p := e.devices[key], e.places[key]
-		for _, r := range e.set.rules {
+		for _, r := range p.silence {
+			more, err := e.silence(r, p, m)
+			changed, all = append(changed, more...), append(all, err)
+		}
+		if len(m.States) == 0 {
+			continue
+		}
+		for _, r := range p.rules {
 			s := m.States[r.Alert]
-			switch {
-			case !r.of(p):
-			case r.Absent > 0:
-				more, err := e.silence(r, p, m)
-				changed, all = append(changed, more...), append(all, err)
-			case s != nil && s.Alert == nil && r.due(s, e.now) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval):
+			if s != nil && s.Alert == nil && r.due(s, e.now) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval) {
 				// What was known last still stood for now when it was due.
-				more, err := e.fire(r, p, m, e.envOf(p, m, 0), s.Since.Add(time.Duration(r.For)))
+				more, err := e.fire(r.rule, p, m, 0, s.Since.Add(time.Duration(r.For)))
 				changed, all = append(changed, more...), append(all, err)
 			}
 		}
@@ -473,23 +555,16 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 }
 
 // silence begins and ends the alert of a device that does not speak.
-func (e *Engine) silence(r *rule, p place, m *memory) ([]greentally.Alert, error) {
+func (e *Engine) silence(r *rule, p *place, m *memory) ([]greentally.Alert, error) {
 	limit := time.Duration(r.Absent * float64(p.device.Interval))
 	s, silent := m.States[r.Alert], e.watched-m.Heard
-	wanted, err := r.wants(p)
-	switch {
-	case err != nil:
-		return nil, err
-	case !wanted:
-		return e.end(m, r.Alert, e.now), nil
-	}
 	switch {
 	case silent < limit:
 		return e.end(m, r.Alert, m.Last), nil
 	case s == nil:
 		since := e.now.Add(-silent)
 		m.States[r.Alert] = &state{Since: since}
-		return e.fire(r, p, m, e.envOf(p, m, 0), since.Add(limit))
+		return e.fire(r, p, m, 0, since.Add(limit))
 	}
 	return nil, nil
 }
@@ -547,11 +622,11 @@ func (e *Engine) other(r *rule, env map[string]any, about greentally.Alert, of s
 	key := about.Key()
 	known := e.others[key]
 	if p, ok := e.places[greentally.DeviceKey{Community: about.Community, Device: about.Device}]; ok {
-		if wanted, err := r.wants(p); err != nil || !wanted {
+		if wanted, err := e.wants(r, p); err != nil || !wanted {
 			return nil, err
 		}
 	}
-	holds, err := expr.Run(r.when, env)
+	holds, err := e.vm.Run(r.when, env)
 	if err != nil {
 		return nil, fmt.Errorf("alert %s, %s: when: %w", r.Alert, cmp.Or(about.Device, about.Indicator), err)
 	}

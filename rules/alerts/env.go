@@ -179,6 +179,23 @@ func localOf(at time.Time, c *greentally.Community, loc *time.Location) localEnv
 	return env
 }
 
+// nextCollection tells when the bin will be emptied next. The answer is remembered until
+// then: readings come in order, give or take a few.
+func (p *place) nextCollection(at time.Time) collectionEnv {
+	if at.Before(p.nextFrom) || !at.Before(p.nextTo) {
+		found := nextCollection(at, p.device, p.community, p.location)
+		p.next, p.nextFrom, p.nextTo = time.Time{}, at, at.Add(24*time.Hour)
+		if found.Planned {
+			p.next = at.Add(time.Duration(math.Round(found.Hours * float64(time.Hour))))
+			p.nextTo = p.next
+		}
+	}
+	if p.next.IsZero() {
+		return collectionEnv{}
+	}
+	return collectionEnv{true, p.next.Sub(at).Hours()}
+}
+
 // nextCollection tells when the bin will be emptied next.
 func nextCollection(at time.Time, d *greentally.Device, c *greentally.Community, loc *time.Location) collectionEnv {
 	var next time.Time

@@ -70,6 +70,7 @@ type rule struct {
 	where, when, clear, limit *vm.Program
 	needs                     []string // quantities that must be known
 	before                    []string // quantities whose value before must be known
+	local, collection         bool     // whether the conditions ask for these
 	texts                     map[string]*template.Template
 }
 
@@ -78,13 +79,16 @@ type Set struct {
 	rules []*rule
 	kinds func(string) (*greentally.Kind, bool)
 
-	traced map[string]map[string]bool // quantities whose course is remembered, by kind
+	traced map[string]map[string]asked // quantities whose course is remembered, by kind
 }
+
+// asked is what rules ask of a course.
+type asked struct{ rate, lastDay, coming bool }
 
 // Load loads the YAML files in the folders. The error joins all that is wrong with any of
 // them.
 func Load(kinds func(string) (*greentally.Kind, bool), folders ...strictyaml.Folder) (*Set, error) {
-	s := &Set{kinds: kinds, traced: map[string]map[string]bool{}}
+	s := &Set{kinds: kinds, traced: map[string]map[string]asked{}}
 	var all []error
 	groups, names := map[string]string{}, map[string]string{}
 	for _, folder := range folders {
@@ -284,6 +288,7 @@ func (s *Set) uses(r *rule, kind *greentally.Kind, v *visitor) {
 			}
 		}
 	}
+	r.local, r.collection = r.local || slices.Contains(v.names, "local"), r.collection || slices.Contains(v.names, "collection")
 	if kind == nil {
 		return
 	}
@@ -301,9 +306,10 @@ func (s *Set) uses(r *rule, kind *greentally.Kind, v *visitor) {
 			add(&r.before, member[1])
 		case "rate", "last_day", "coming":
 			if s.traced[kind.Name] == nil {
-				s.traced[kind.Name] = map[string]bool{}
+				s.traced[kind.Name] = map[string]asked{}
 			}
-			s.traced[kind.Name][member[1]] = true
+			a := s.traced[kind.Name][member[1]]
+			s.traced[kind.Name][member[1]] = asked{a.rate || member[0] == "rate", a.lastDay || member[0] == "last_day", a.coming || member[0] == "coming"}
 		}
 	}
 }
