@@ -45,6 +45,10 @@ bench: ## Run the benchmarks.
 bench-month: ## Tally and assess a month of 2,000 devices from both stores, in a quarter of an hour; see docs/performance.md.
 	$(GO) test -run '^$$' -bench '^BenchmarkMonth$$' -benchtime 5s -timeout 60m ./bench -bench.devices=2000
 
+.PHONY: bench-alerts
+bench-alerts: ## Time 400 alerts from publish to mail at 2,000 readings a second, in four minutes; see docs/performance.md.
+	$(GO) test -run '^$$' -bench '^BenchmarkAlertLatency$$' -timeout 20m ./bench -bench.alerts=400
+
 .PHONY: lint
 lint: ## Run golangci-lint, built from tools/lint.
 	$(GO) build -C tools/lint -o ../../.cache/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
