@@ -49,6 +49,8 @@ type place struct {
 	location  *time.Location
 	env       deviceEnv
 	facts     any // env, ready for expressions
+	memory    *memory
+	traced    []traced
 
 	// The rules about the device's readings, those of its silence, and what all conditions of
 	// the former ask for.
@@ -59,6 +61,12 @@ type place struct {
 	// The next collection, as it is for times from nextFrom to nextTo.
 	next             time.Time
 	nextFrom, nextTo time.Time
+}
+
+// traced is a quantity whose course is remembered, and what rules ask of it.
+type traced struct {
+	quantity string
+	asked
 }
 
 // placed is a rule with the quantities that it needs, as bits.
@@ -151,11 +159,15 @@ func (e *Engine) arrange() (changed []greentally.Alert) {
 		loc, _ := e.registry.Location(c.ID)
 		for _, d := range c.Devices {
 			kind, _ := e.registry.Kind(d.Kind)
-			e.places[d.Key()] = e.place(d, kind, c, loc)
-			e.order = append(e.order, d.Key())
-			if e.devices[d.Key()] == nil {
-				e.devices[d.Key()] = &memory{Heard: e.watched, Emptied: e.now, Values: map[string]*value{}, States: map[string]*state{}, changed: true}
+			p := e.place(d, kind, c, loc)
+			if p.memory = e.devices[d.Key()]; p.memory == nil {
+				p.memory = &memory{Heard: e.watched, Emptied: e.now, Values: map[string]*value{}, States: map[string]*state{}, changed: true}
+				e.devices[d.Key()] = p.memory
 			}
+			for _, v := range p.memory.Values {
+				v.bit = 0 // the kind can be another
+			}
+			e.places[d.Key()], e.order = p, append(e.order, d.Key())
 		}
 	}
 	slices.SortFunc(e.order, compareKeys)
@@ -184,6 +196,11 @@ func (e *Engine) arrange() (changed []greentally.Alert) {
 func (e *Engine) place(d *greentally.Device, kind *greentally.Kind, c *greentally.Community, loc *time.Location) *place {
 	env := envOfDevice(d, kind)
 	p := &place{device: d, kind: kind, community: c, location: loc, env: env, facts: env}
+	if kind != nil {
+		for _, name := range slices.Sorted(maps.Keys(e.set.traced[kind.Name])) {
+			p.traced = append(p.traced, traced{name, e.set.traced[kind.Name][name]})
+		}
+	}
 	for _, r := range e.set.rules {
 		if !r.of(p) {
 			continue
@@ -233,7 +250,7 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	if !known || r.Quality < greentally.Accepted {
 		return nil, nil
 	}
-	m := e.devices[r.DeviceKey]
+	m := p.memory
 	if m.Emptied.IsZero() {
 		m.Emptied = r.Time
 	}
@@ -245,7 +262,7 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	for _, v := range r.Values {
 		if m.take(p, v, r.Time) {
 			changedAny = true
-			news |= p.bit(v.Quantity)
+			news |= m.Values[v.Quantity].bit
 		}
 	}
 	if r.Time.After(m.Last) {
@@ -258,12 +275,14 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	e.trace(p, m)
 	longest := hold * time.Duration(p.device.Interval)
 	for name, v := range m.Values {
-		bit := p.bit(name)
+		if v.bit == 0 {
+			v.bit = p.bit(name)
+		}
 		if r.Time.Sub(v.At) <= longest {
-			fresh |= bit
+			fresh |= v.bit
 		}
 		if v.HasBefore && v.At.Sub(v.BeforeTime) <= longest {
-			before |= bit
+			before |= v.bit
 		}
 	}
 	var all []error
@@ -295,6 +314,9 @@ func (m *memory) take(p *place, v greentally.Value, at time.Time) bool {
 		known.Before, known.HasBefore, known.BeforeTime = known.Number, true, known.At
 	}
 	known.At, known.Number, known.Word = at, v.Number, v.State
+	if known.bit == 0 {
+		known.bit = p.bit(v.Quantity)
+	}
 	if p.kind == nil {
 		return true
 	}
@@ -311,10 +333,8 @@ func (m *memory) take(p *place, v greentally.Value, at time.Time) bool {
 
 // trace remembers the courses of the quantities that rules ask for.
 func (e *Engine) trace(p *place, m *memory) {
-	if p.kind == nil {
-		return
-	}
-	for name := range e.set.traced[p.kind.Name] {
+	for _, t := range p.traced {
+		name := t.quantity
 		v, c := m.Values[name], m.Courses[name]
 		if v == nil {
 			continue
@@ -373,18 +393,19 @@ func (e *Engine) envOf(p *place, m *memory, delay time.Duration, all bool) map[s
 			before[name] = v.Before
 		}
 	}
-	if p.kind != nil {
-		for name, asked := range e.set.traced[p.kind.Name] {
-			c := cmp.Or(m.Courses[name], &course{})
-			if all || asked.rate {
-				rate[name] = c.rate()
-			}
-			if all || asked.lastDay {
-				lastDay[name] = c.lastDay()
-			}
-			if all || asked.coming {
-				coming[name] = c.coming(next.Hours)
-			}
+	for _, t := range p.traced {
+		c := m.Courses[t.quantity]
+		if c == nil {
+			c = &course{}
+		}
+		if all || t.rate {
+			rate[t.quantity] = c.rate()
+		}
+		if all || t.lastDay {
+			lastDay[t.quantity] = c.lastDay()
+		}
+		if all || t.coming {
+			coming[t.quantity] = c.coming(next.Hours)
 		}
 	}
 	env["before"], env["rate"], env["last_day"], env["coming"] = before, rate, lastDay, coming
@@ -526,7 +547,8 @@ func (e *Engine) Pass(d time.Duration) (changed []greentally.Alert, err error) {
 func (e *Engine) look() (changed []greentally.Alert, err error) {
 	var all []error
 	for _, key := range e.order {
-		m, p := e.devices[key], e.places[key]
+		p := e.places[key]
+		m := p.memory
 		for _, r := range p.silence {
 			more, err := e.silence(r, p, m)
 			changed, all = append(changed, more...), append(all, err)

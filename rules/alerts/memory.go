@@ -17,6 +17,8 @@ type value struct {
 	Before     float64   `json:"b,omitempty"`
 	HasBefore  bool      `json:"hb,omitempty"`
 	BeforeTime time.Time `json:"bt,omitzero"`
+
+	bit uint64 // of the quantity; 0 where it is not known yet
 }
 
 // course is how a quantity went over the last day: one point for each stretch of time.

@@ -73,7 +73,8 @@ func (e *Engine) Restore(key string, data []byte) error {
 		return fmt.Errorf("alert state: %q is no key of it", key)
 	}
 	device := greentally.DeviceKey{Community: parts[1], Device: parts[2]}
-	if _, known := e.places[device]; !known {
+	p, known := e.places[device]
+	if !known {
 		return nil
 	}
 	m := &memory{}
@@ -86,6 +87,6 @@ func (e *Engine) Restore(key string, data []byte) error {
 	if m.States == nil {
 		m.States = map[string]*state{}
 	}
-	e.devices[device] = m
+	e.devices[device], p.memory = m, m
 	return nil
 }
