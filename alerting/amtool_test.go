@@ -16,24 +16,6 @@ import (
 	"greentally/internal/testserver"
 )
 
-const getAmtool = "get it with: make tools (or apt-get install prometheus-alertmanager)"
-
-// amtool runs Alertmanager's tool, from Debian's package.
-func amtool(t *testing.T, args ...string) string {
-	t.Helper()
-	binary, err := exec.LookPath("amtool")
-	if err != nil {
-		t.Fatal("amtool is not installed; " + getAmtool)
-	}
-	command, warnings := exec.CommandContext(t.Context(), binary, args...), &bytes.Buffer{}
-	command.Stderr = warnings
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("amtool %s: %v\n%s%s", strings.Join(args, " "), err, out, warnings)
-	}
-	return string(out)
-}
-
 func TestAmtool(t *testing.T) {
 	hook := newHook(t)
 	m := start(t, Options{Config: hook.config(t)})
@@ -41,7 +23,7 @@ func TestAmtool(t *testing.T) {
 	t.Cleanup(server.Close)
 	run := func(args ...string) string {
 		t.Helper()
-		return amtool(t, append([]string{"--alertmanager.url=" + server.URL}, args...)...)
+		return testserver.Amtool(t, append([]string{"--alertmanager.url=" + server.URL}, args...)...)
 	}
 	want := func(got string, parts ...string) {
 		t.Helper()
@@ -79,7 +61,7 @@ func alertmanager(t *testing.T) (address *url.URL, stop func()) {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
-		t.Fatal("prometheus-alertmanager is not installed; " + getAmtool)
+		t.Fatal("prometheus-alertmanager is not installed; get it with: make tools (or apt-get install prometheus-alertmanager)")
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	dir, log := t.TempDir(), &bytes.Buffer{}

@@ -137,6 +137,26 @@ func TestSilenceAndSampleMail(t *testing.T) {
 	if out := must(t, "alerts", "config", "--config", s.config); !strings.Contains(out, "group_wait: 0s") {
 		t.Errorf("config says\n%s", out)
 	}
+	amtool := func(args ...string) string {
+		return testserver.Amtool(t, append([]string{"--alertmanager.url=http://" + s.http + "/alertmanager"}, args...)...)
+	}
+	if out := amtool("alert", "query", "-o", "extended", "--silenced", "device=bin-1"); !strings.Contains(out, "bin_overflowing") {
+		t.Errorf("amtool lists\n%s", out)
+	}
+	id := strings.TrimSpace(amtool("silence", "query", "-q"))
+	if out := amtool("silence", "query", "-o", "extended"); !strings.Contains(out, "it is being replaced") || id == "" {
+		t.Errorf("amtool knows the silences %q\n%s", id, out)
+	}
+	amtool("silence", "expire", id)
+	waitFor(t, 30*time.Second, "the mail that was silenced", func() bool { return len(server.Mails()) >= 3 })
+	amtool("silence", "add", "--author=wang", "--comment=a drill", "--duration=1h", "device=bin-1")
+	publish("bin-1", `{"fill_ratio": 0.05}`)
+	waitFor(t, 30*time.Second, "the end of the alert", func() bool {
+		return !strings.Contains(must(t, "alerts", "list", "--config", s.config), "bin-1")
+	})
+	if all := server.Mails(); len(all) != 3 {
+		t.Errorf("%d mails, want the sample and two of the beginning\n%s", len(all), s.log)
+	}
 	s.stop()
 	s.configure(fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\n", server.SMTP))
 	if out := must(t, "alerts", "config", "--config", filepath.Join(s.dir, "greentally.yaml")); !strings.Contains(out, "wang@example.org") {
