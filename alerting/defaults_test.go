@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/testserver"
 )
 
 func communities() []*greentally.Community {
@@ -40,7 +41,7 @@ func TestDefaultsAreAFileThatAlertmanagerReads(t *testing.T) {
 		load(t, string(text))
 		file := filepath.Join(t.TempDir(), "alertmanager.yml")
 		writeFile(t, file, string(text))
-		if out := amtool(t, "check-config", file); !strings.Contains(out, "SUCCESS") {
+		if out := testserver.Amtool(t, "check-config", file); !strings.Contains(out, "SUCCESS") {
 			t.Errorf("%s: %s", name, out)
 		}
 		if name == "with contacts" {
@@ -50,7 +51,7 @@ func TestDefaultsAreAFileThatAlertmanagerReads(t *testing.T) {
 				"community=nobodys severity=info":    nobody,
 			} {
 				args := append([]string{"config", "routes", "test", "--config.file=" + file}, strings.Fields(labels)...)
-				if got := strings.TrimSpace(amtool(t, args...)); got != want {
+				if got := strings.TrimSpace(testserver.Amtool(t, args...)); got != want {
 					t.Errorf("%s goes to %s, want %s", labels, got, want)
 				}
 			}
