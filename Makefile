@@ -49,6 +49,10 @@ bench-month: ## Tally and assess a month of 2,000 devices from both stores, in a
 bench-alerts: ## Time 400 alerts from publish to mail at 2,000 readings a second, in four minutes; see docs/performance.md.
 	$(GO) test -run '^$$' -bench '^BenchmarkAlertLatency$$' -timeout 20m ./bench -bench.alerts=400
 
+.PHONY: week
+week: ## A week of 40 incidents gives exactly their mails, with the mail server down for two minutes; four minutes.
+	$(GO) test -count=1 -run '^TestWeekOfIncidents$$' -timeout 20m ./cmd/greentally -week.outage=2m -v
+
 .PHONY: lint
 lint: ## Run golangci-lint, built from tools/lint.
 	$(GO) build -C tools/lint -o ../../.cache/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -29,11 +29,15 @@ func newBook() book {
 
 // note notes an alert, and returns of what there is news, in order. An end of what did not
 // hold is none, for nobody was told that it does. An alert whose labels differ from before
-// is another to Alertmanager, so the former one ends.
+// is another to Alertmanager, so the former one ends. After a crash readings are seen again:
+// that an alert holds of which it is known that it is over is no news.
 func (b *book) note(a greentally.Alert, now time.Time) (news []model.Fingerprint) {
 	fingerprint := labelSet(a).Fingerprint()
 	latest, there := b.latest[a.Key()]
 	before := b.known[latest].alert
+	if there && before.Ended != nil && a.Ended == nil && a.Fired.Equal(before.Fired) {
+		return nil
+	}
 	there = there && before.Ended == nil
 	if there && latest != fingerprint {
 		before.Ended = cmp.Or(a.Ended, &now)

@@ -41,6 +41,7 @@ const (
 	retention = 120 * time.Hour  // of notifications and of silences that ended, as in Alertmanager
 	tendEvery = time.Minute      // shorter than a usual group interval
 	settle    = 10 * time.Second // much longer than an alert needs to its groups
+	remember  = 10 * time.Minute // that an alert is over: after a crash rules see readings again
 )
 
 // Options are what a Manager needs.
@@ -224,6 +225,7 @@ func (m *Manager) Reload(ctx context.Context, c *config.Config) error {
 	l.stage = &stage{
 		receivers: receivers,
 		told:      m.told,
+		muted:     targets(c.InhibitRules),
 		pipeline: m.pipeline.New(receivers, func() time.Duration { return 0 }, l.inhibitor, m.silencer,
 			timeinterval.NewIntervener(intervals), m.groups, m.told, nil),
 	}
@@ -383,7 +385,7 @@ func (m *Manager) tendOnce(ctx context.Context, now time.Time) error {
 			// Alertmanager brings alerts to their groups by several goroutines, so that the
 			// news of one that changes twice in a moment can arrive in the wrong order.
 			amiss = append(amiss, fingerprint)
-		case !holds && !in.ended:
+		case !holds && !in.ended && now.Sub(k.changed) > remember:
 			// It left its groups, for all have heard who are to.
 			m.book.forget(fingerprint)
 			m.keeper.set(alertKey+fingerprint.String(), nil, time.Time{})

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
+	commonconfig "github.com/prometheus/alertmanager/config/common"
+	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/alertmanager/nflog"
 	"github.com/prometheus/alertmanager/nflog/nflogpb"
 	"github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/pkg/labels"
 )
 
 // patience is how long a notification is tried, before newer news of the same alerts take
@@ -23,12 +26,14 @@ const patience = time.Hour
 
 func timeout(groupInterval time.Duration) time.Duration { return max(groupInterval, patience) }
 
-// stage is Alertmanager's pipeline, and two things around it.
+// stage is Alertmanager's pipeline, and three things around it.
 //
 // An alert that ends while it is muted, Alertmanager forgets: who was told in the evening
 // that it holds would not hear that it is over, and when it holds again the next day,
 // would not hear that either, because it was told already. So an alert that somebody was
 // told of stays in its group until they hear that it ended.
+//
+// An alert waits a moment for those that mute it, see together.
 //
 // And what is being sent when the configuration changes, or the program ends, is waited
 // for, lest it be sent again; see finishing, too.
@@ -36,6 +41,7 @@ type stage struct {
 	pipeline  notify.Stage
 	receivers map[string][]notify.Integration
 	told      *nflog.Log
+	muted     []labels.Matchers // what inhibition rules can mute
 
 	mu      sync.Mutex
 	stopped bool
@@ -51,6 +57,7 @@ func (s *stage) Exec(ctx context.Context, log *slog.Logger, alerts ...*alert.Ale
 		return ctx, nil, context.Canceled
 	}
 	defer s.running.Done()
+	s.wait(ctx, alerts)
 	after, left, err := s.pipeline.Exec(ctx, log, alerts...)
 	if err != nil {
 		return after, left, err
@@ -60,6 +67,33 @@ func (s *stage) Exec(ctx context.Context, log *slog.Logger, alerts ...*alert.Ale
 		err = errMuted
 	}
 	return after, left, err
+}
+
+// together is within what time alerts become known that begin together. Alertmanager sends at
+// once what began longer ago than the group waits, such as what readings say that come late;
+// what mutes it can be known a moment later.
+const together = 500 * time.Millisecond
+
+// wait waits until what could mute the alerts must be known.
+func (s *stage) wait(ctx context.Context, alerts []*alert.Alert) {
+	var until time.Time
+	for _, a := range alerts {
+		if !a.Resolved() && slices.ContainsFunc(s.muted, func(m labels.Matchers) bool { return m.Matches(a.Labels) }) && until.Before(a.UpdatedAt.Add(together)) {
+			until = a.UpdatedAt.Add(together)
+		}
+	}
+	select {
+	case <-time.After(time.Until(until)):
+	case <-ctx.Done():
+	}
+}
+
+// targets are what the rules mute.
+func targets(rules []commonconfig.InhibitRule) (all []labels.Matchers) {
+	for _, r := range rules {
+		all = append(all, inhibit.NewInhibitRule(r).TargetMatchers)
+	}
+	return all
 }
 
 // untold reports whether somebody was told of an alert that ended, and not of its end.

@@ -106,8 +106,9 @@ type memory struct {
 	Last    time.Time          `json:"last"`  // time of its latest reading
 	Values  map[string]*value  `json:"values"`
 	Courses map[string]*course `json:"courses,omitempty"`
-	Emptied time.Time          `json:"emptied"` // when it was, or when it was first heard of
-	States  map[string]*state  `json:"states"`  // by rule; those that are neither waiting nor firing are left out
+	Back    time.Duration      `json:"back,omitempty"` // when it spoke again after a silence, as time listened
+	Emptied time.Time          `json:"emptied"`        // when it was, or when it was first heard of
+	States  map[string]*state  `json:"states"`         // by rule; those that are neither waiting nor firing are left out
 	changed bool               // since it was taken out
 }
 
@@ -170,7 +171,9 @@ func (e *Engine) arrange() (changed []greentally.Alert) {
 			e.places[d.Key()], e.order = p, append(e.order, d.Key())
 		}
 	}
-	slices.SortFunc(e.order, compareKeys)
+	slices.SortFunc(e.order, func(a, b greentally.DeviceKey) int { // what is behind a gateway asks it
+		return cmp.Or(cmp.Compare(len(e.places[a].device.Gateway), 0)-cmp.Compare(len(e.places[b].device.Gateway), 0), compareKeys(a, b))
+	})
 	for _, key := range slices.SortedFunc(maps.Keys(e.devices), compareKeys) {
 		p, m := e.places[key], e.devices[key]
 		for _, name := range slices.Sorted(maps.Keys(m.States)) {
@@ -257,6 +260,12 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 	if r.Measures() && r.Time.After(m.Last) { // a repetition is no sign of life
 		m.Heard, m.changed = e.watched, true
 	}
+	var all []error
+	if len(m.States) > 0 && r.Time.After(m.Last) {
+		if changed, err = e.due(p, m, r.Time); err != nil {
+			all = append(all, err)
+		}
+	}
 	var news, fresh, before uint64
 	changedAny := false
 	for _, v := range r.Values {
@@ -269,7 +278,7 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 		m.Last = r.Time
 	}
 	if !changedAny {
-		return nil, nil
+		return changed, errors.Join(all...)
 	}
 	m.changed = true
 	e.trace(p, m)
@@ -285,7 +294,6 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 			before |= v.bit
 		}
 	}
-	var all []error
 	delay := received.Sub(r.Time)
 	env := e.envOf(p, m, delay, false)
 	for _, rule := range p.rules {
@@ -553,16 +561,9 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 			more, err := e.silence(r, p, m)
 			changed, all = append(changed, more...), append(all, err)
 		}
-		if len(m.States) == 0 {
-			continue
-		}
-		for _, r := range p.rules {
-			s := m.States[r.Alert]
-			if s != nil && s.Alert == nil && r.due(s, e.now) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval) {
-				// What was known last still stood for now when it was due.
-				more, err := e.fire(r.rule, p, m, 0, s.Since.Add(time.Duration(r.For)))
-				changed, all = append(changed, more...), append(all, err)
-			}
+		if len(m.States) > 0 {
+			more, err := e.due(p, m, e.now)
+			changed, all = append(changed, more...), append(all, err)
 		}
 	}
 	for _, a := range e.holding() {
@@ -576,13 +577,41 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 	return changed, errors.Join(all...)
 }
 
+// due begins the alerts that became due, up to an instant, while what was known last of the
+// device still stood for now.
+func (e *Engine) due(p *place, m *memory, until time.Time) (changed []greentally.Alert, err error) {
+	var all []error
+	for _, r := range p.rules {
+		s := m.States[r.Alert]
+		if s != nil && s.Alert == nil && r.due(s, until) && s.Since.Add(time.Duration(r.For)).Sub(m.Last) <= hold*time.Duration(p.device.Interval) {
+			more, err := e.fire(r.rule, p, m, 0, s.Since.Add(time.Duration(r.For)))
+			changed, all = append(changed, more...), append(all, err)
+		}
+	}
+	return changed, errors.Join(all...)
+}
+
 // silence begins and ends the alert of a device that does not speak.
 func (e *Engine) silence(r *rule, p *place, m *memory) ([]greentally.Alert, error) {
 	limit := time.Duration(r.Absent * float64(p.device.Interval))
-	s, silent := m.States[r.Alert], e.watched-m.Heard
+	heard := m.Heard
+	if gateway, ok := e.places[greentally.DeviceKey{Community: p.device.Community, Device: p.device.Gateway}]; ok {
+		// The silence of the gateway is to be known first, and while that holds nobody can
+		// hear the device.
+		limit += time.Duration(p.device.Interval)
+		heard = max(heard, gateway.memory.Back)
+	}
+	s, silent := m.States[r.Alert], e.watched-heard
 	switch {
 	case silent < limit:
-		return e.end(m, r.Alert, m.Last), nil
+		if s != nil {
+			m.Back = e.watched
+		}
+		at := m.Last
+		if heard != m.Heard {
+			at = e.now
+		}
+		return e.end(m, r.Alert, at), nil
 	case s == nil:
 		since := e.now.Add(-silent)
 		m.States[r.Alert] = &state{Since: since}

@@ -305,3 +305,90 @@ func TestWhatIsGoneEnds(t *testing.T) {
 		t.Errorf("%d are told again", len(all))
 	}
 }
+
+// What becomes due between two readings is told, whether time passes there or readings come
+// one upon the other.
+func TestDueBetweenReadings(t *testing.T) {
+	for name, tick := range map[string]bool{"live": true, "in a backlog": false} {
+		set, reg := fewRules(t)
+		engine := alerts.NewEngine(set, reg)
+		got := told{}
+		for i, status := range []string{"ok", "lid_open", "lid_open", "lid_open", "ok"} {
+			minute := []int{0, 10, 20, 30, 50}[i]
+			changed, err := engine.See(start.Add(time.Duration(minute)*time.Minute), reading("a", minute, greentally.Value{Quantity: "status", State: status}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.add(changed)
+			for range 9 {
+				if tick && minute < 50 {
+					changed, err := engine.Pass(time.Minute)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got.add(changed)
+				}
+			}
+			if tick && minute == 30 {
+				changed, err := engine.Pass(2 * time.Minute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.add(changed)
+			}
+		}
+		const want = "a lid_open from 00:10:00, 00:40:00 to 00:50:00: Lid\na lid_open from 00:10:00, 00:40:00 to : Lid"
+		maps.DeleteFunc(got, func(text string, _ bool) bool { return strings.Contains(text, "silent") }) // b never spoke
+		if got.String() != want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// A gateway's silence is known before that of what is behind it, also if all speak equally
+// often; and what is behind it is given time when the gateway is back.
+func TestSilenceBehindAGateway(t *testing.T) {
+	set, reg := fewRules(t)
+	c := &greentally.Community{ID: "c"}
+	for _, id := range []string{"a", "b", "z"} {
+		d := &greentally.Device{Community: "c", ID: id, Kind: "sorting_bin", Interval: greentally.Duration(10 * time.Minute), Gateway: "z"}
+		if id == "z" {
+			d.Kind, d.Gateway = "gateway", ""
+		}
+		c.Devices = append(c.Devices, d)
+	}
+	engine := alerts.NewEngine(set, registry{[]*greentally.Community{c}, reg.kinds})
+	var got []string
+	note := func(minute int, changed []greentally.Alert, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range changed {
+			got = append(got, fmt.Sprint(minute, " ", a.Device, map[bool]string{true: " fires", false: " ends"}[a.Ended == nil]))
+		}
+	}
+	say := func(device string, minute int) {
+		r := reading(device, minute, greentally.Value{Quantity: "battery_ratio", Number: 0.9})
+		if device == "z" {
+			r.Kind = "gateway"
+		}
+		changed, err := engine.See(r.Time, r)
+		note(minute, changed, err)
+	}
+	for minute := 0; minute <= 160; minute++ {
+		if minute == 0 || minute >= 100 && minute%10 == 0 { // the gateway speaks last, and first
+			say("z", minute)
+		}
+		if minute == 0 || minute >= 105 && minute%10 == 5 {
+			say("a", minute)
+		}
+		changed, err := engine.Pass(time.Minute)
+		note(minute+1, changed, err)
+	}
+	// b never speaks again: it is told of 45 minutes after the gateway is back.
+	const want = "35 z fires, 45 a fires, 45 b fires, 101 z ends, 101 a ends, 101 b ends, 146 b fires"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("%s\nwant %s", s, want)
+	}
+}
