@@ -132,8 +132,8 @@ func Defaults(communities []*greentally.Community, smtp SMTP) ([]byte, error) {
 }
 
 const comment = `# Made by greentally from smtp and from the contacts in the communities' files. To change
-# it, save it as a file of your own and name that in greentally.yaml; contacts are then of
-# no effect. All keys: https://prometheus.io/docs/alerting/latest/configuration/
+# it, save it as a file of your own and name that in greentally.yaml; contacts then get the
+# daily digest only. All keys: https://prometheus.io/docs/alerting/latest/configuration/
 `
 
 // add adds what the community's contacts get.
@@ -163,6 +163,9 @@ func (c *configText) add(community *greentally.Community) {
 		{greentally.Info, "30s", "24h", "21:00"},
 	} {
 		r := routeText{Matchers: []string{fmt.Sprintf("severity=%q", s.severity)}, Wait: s.wait, Repeat: s.repeat}
+		if s.severity == greentally.Critical { // the second fire does not wait for news of the first
+			r.GroupBy = []string{"community", "alertname", "device"}
+		}
 		var mute []string // of each contact, for routes do not inherit it
 		if s.quiet != "" {
 			mute = []string{c.quiet(s.quiet, zone)}

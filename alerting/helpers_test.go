@@ -98,6 +98,7 @@ type post struct {
 // receiver: +rule/device of those that hold, -rule/device of those that ended.
 func (p *post) email(receiver string, _ *config.EmailConfig, _ *template.Template) (notify.Notifier, error) {
 	return notifier(func(_ context.Context, alerts []greentally.Alert) (bool, error) {
+		time.Sleep(time.Millisecond) // as it takes; the log of notifications needs time between two
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.down {
@@ -296,4 +297,13 @@ func writeFile(t *testing.T, name, text string) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// hush silences the alert for so long.
+func hush(t *testing.T, m *Manager, comment string, length time.Duration, a greentally.Alert) {
+	t.Helper()
+	request(t, m.Handler(), http.MethodPost, "/api/v2/silences", fmt.Sprintf(`{"matchers":[
+		{"name":"community","value":%q,"isRegex":false,"isEqual":true},{"name":"alertname","value":%q,"isRegex":false,"isEqual":true},
+		{"name":"device","value":%q,"isRegex":false,"isEqual":true}],"startsAt":%q,"endsAt":%q,"createdBy":"li","comment":%q}`,
+		a.Community, a.Rule, a.Device, time.Now().UTC().Format(time.RFC3339), time.Now().UTC().Add(length).Format(time.RFC3339), comment))
 }

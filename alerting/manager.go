@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,7 @@ type Options struct {
 type Manager struct {
 	options  Options
 	keeper   *keeper
+	debts    *debts
 	told     *nflog.Log
 	silences *silence.Silences
 	silencer *silence.Silencer
@@ -153,10 +155,11 @@ func (m *Manager) open(ctx context.Context) error {
 	m.handler = m.api.Register(healthRoutes(), "/")
 
 	m.keeper = newKeeper(context.WithoutCancel(ctx), o.State, o.Log)
-	alerts, err := m.keeper.load(ctx, m.told, m.silences)
+	alerts, owed, err := m.keeper.load(ctx, m.told, m.silences)
 	if err != nil {
 		return fmt.Errorf("read what is kept: %w", err)
 	}
+	m.debts = &debts{keeper: m.keeper, owed: owed}
 	m.told.SetBroadcast(m.keeper.notified)
 	m.silences.SetBroadcast(m.keeper.silenced)
 	now := time.Now()
@@ -225,6 +228,7 @@ func (m *Manager) Reload(ctx context.Context, c *config.Config) error {
 	l.stage = &stage{
 		receivers: receivers,
 		told:      m.told,
+		debts:     m.debts,
 		muted:     targets(c.InhibitRules),
 		pipeline: m.pipeline.New(receivers, func() time.Duration { return 0 }, l.inhibitor, m.silencer,
 			timeinterval.NewIntervener(intervals), m.groups, m.told, nil),
@@ -261,15 +265,22 @@ func (m *Manager) integrations(r config.Receiver, templates *template.Template) 
 	if err != nil {
 		return nil, err
 	}
-	for i, c := range emails {
-		mailer, err := m.options.Email(r.Name, c, templates)
-		if err != nil {
-			return nil, fmt.Errorf("email %s: %w", c.To, err)
+	n := 0
+	for _, c := range emails {
+		// Each address for itself: one that is refused must not have the others told again.
+		for address := range strings.SplitSeq(c.To, ",") {
+			one := *c
+			one.To = strings.TrimSpace(address)
+			mailer, err := m.options.Email(r.Name, &one, templates)
+			if err != nil {
+				return nil, fmt.Errorf("email %s: %w", one.To, err)
+			}
+			all = append(all, notify.NewIntegration(mailer, &one, "email", n, r.Name))
+			n++
 		}
-		all = append(all, notify.NewIntegration(mailer, c, "email", i, r.Name))
 	}
 	for i, integration := range all {
-		all[i] = notify.NewIntegration(finishing{&integration}, &integration, integration.Name(), integration.Index(), r.Name)
+		all[i] = notify.NewIntegration(finishing{&integration, m.debts, debt{Receiver: r.Name, Index: integration.Index(), Name: integration.Name()}}, &integration, integration.Name(), integration.Index(), r.Name)
 	}
 	return all, nil
 }
@@ -292,6 +303,11 @@ func (m *Manager) Put(ctx context.Context, alerts ...greentally.Alert) error {
 			}
 		}
 	}
+	for _, f := range changed {
+		if a := m.book.known[f].alert; a.Ended != nil {
+			m.endAcknowledgement(ctx, a)
+		}
+	}
 	err := m.put(ctx, slices.Values(changed))
 	m.mu.Unlock()
 	if err != nil {
@@ -301,6 +317,39 @@ func (m *Manager) Put(ctx context.Context, alerts ...greentally.Alert) error {
 		return fmt.Errorf("keep %d alerts: %w", len(changed), err)
 	}
 	return nil
+}
+
+// Acknowledged is what the comment of a silence begins with that lasts as long as its alert
+// holds: who acknowledged it hears that it is over, and of the next one.
+const Acknowledged = "acknowledged"
+
+// endAcknowledgement ends the silences that are acknowledgements of the alert.
+func (m *Manager) endAcknowledgement(ctx context.Context, a greentally.Alert) {
+	active, _, err := m.silences.Query(ctx, silence.QState(silence.SilenceStateActive))
+	if err != nil {
+		m.options.Log.Warn("an acknowledgement may outlive its alert", "rule", a.Rule, "device", a.Device, "error", err)
+		return
+	}
+	own := a.LabelSet()
+	for _, s := range active {
+		of, matchers := map[string]string{}, s.Matchers
+		if len(s.MatcherSets) == 1 { // the newer form
+			matchers = s.MatcherSets[0].Matchers
+		}
+		for _, matcher := range matchers {
+			of[matcher.Name] = matcher.Pattern
+		}
+		same := len(s.MatcherSets) <= 1 && strings.HasPrefix(s.Comment, Acknowledged)
+		for _, name := range []string{"community", "alertname", "device", "indicator"} {
+			same = same && of[name] == own[name]
+		}
+		if !same {
+			continue
+		}
+		if err := m.silences.Expire(ctx, s.Id); err != nil {
+			m.options.Log.Warn("an acknowledgement outlives its alert", "silence", s.Id, "error", err)
+		}
+	}
 }
 
 // put hands known alerts to Alertmanager.

@@ -33,7 +33,8 @@ func timeout(groupInterval time.Duration) time.Duration { return max(groupInterv
 // would not hear that either, because it was told already. So an alert that somebody was
 // told of stays in its group until they hear that it ended.
 //
-// An alert waits a moment for those that mute it, see together.
+// An alert waits a moment for those that mute it, see together; and one that ends before
+// those who are to know could be told is told all the same, see debts.
 //
 // And what is being sent when the configuration changes, or the program ends, is waited
 // for, lest it be sent again; see finishing, too.
@@ -41,6 +42,7 @@ type stage struct {
 	pipeline  notify.Stage
 	receivers map[string][]notify.Integration
 	told      *nflog.Log
+	debts     *debts
 	muted     []labels.Matchers // what inhibition rules can mute
 
 	mu      sync.Mutex
@@ -58,9 +60,23 @@ func (s *stage) Exec(ctx context.Context, log *slog.Logger, alerts ...*alert.Ale
 	}
 	defer s.running.Done()
 	s.wait(ctx, alerts)
-	after, left, err := s.pipeline.Exec(ctx, log, alerts...)
+	name, _ := notify.ReceiverName(ctx)
+	given := slices.Clone(alerts)
+	for i, a := range given {
+		if a.Resolved() && s.debts.owes(name, a) { // first that it holds, and then its end
+			holds := *a
+			holds.EndsAt = time.Time{}
+			given[i] = &holds
+		}
+	}
+	after, left, err := s.pipeline.Exec(ctx, log, given...)
 	if err != nil {
 		return after, left, err
+	}
+	for i, a := range given {
+		if a != alerts[i] {
+			s.debts.forget(name, a) // it is told, or muted and over
+		}
 	}
 	untold, err := s.untold(ctx, log, alerts)
 	if err == nil && untold {
@@ -150,7 +166,11 @@ func (s *stage) begin() bool {
 
 // finishing lets an attempt that has begun come to its end, for a while, when its
 // notifications are stopped: nobody could tell whether one that was cut off had arrived.
-type finishing struct{ notify.Notifier }
+type finishing struct {
+	notify.Notifier
+	debts *debts
+	owed  debt // of what, but for the alert
+}
 
 const finishTime = 5 * time.Second
 
@@ -165,7 +185,11 @@ func (f finishing) Notify(ctx context.Context, alerts ...*alert.Alert) (retry bo
 		case <-attempt.Done():
 		}
 	})()
-	return f.Notifier.Notify(attempt, alerts...)
+	retry, err = f.Notifier.Notify(attempt, alerts...)
+	if err == nil || retry { // a refusal for good is neither
+		f.debts.note(f.owed, err != nil, alerts)
+	}
+	return retry, err
 }
 
 // calm is a handler of logs that leaves out what the dispatcher says of errMuted, which it

@@ -281,14 +281,14 @@ func decodeSilence(entry []byte) (*silencepb.MeshSilence, error) {
 }
 
 // load reads the state: notifications and silences to where Alertmanager keeps them, and
-// returns the alerts. What cannot be read is passed over, for it must not keep the program
+// returns the alerts and the debts. What cannot be read is passed over, for it must not keep the program
 // from telling the rest.
-func (k *keeper) load(ctx context.Context, notifications *nflog.Log, silences *silence.Silences) ([]greentally.Alert, error) {
+func (k *keeper) load(ctx context.Context, notifications *nflog.Log, silences *silence.Silences) (alerts []greentally.Alert, owed map[debt]bool, err error) {
 	all, err := k.state.All(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var alerts []greentally.Alert
+	owed = map[debt]bool{}
 	for key, value := range all {
 		var expires time.Time
 		var err error
@@ -308,6 +308,11 @@ func (k *keeper) load(ctx context.Context, notifications *nflog.Log, silences *s
 			if err = json.Unmarshal(value, &a); err == nil {
 				alerts = append(alerts, a)
 			}
+		case strings.HasPrefix(key, debtKey):
+			var d debt
+			if err = json.Unmarshal(value, &d); err == nil {
+				owed[d], expires = true, time.Now().Add(retention)
+			}
 		}
 		if err != nil {
 			k.log.Warn("passed over something kept about alerts that cannot be read", "key", key, "error", err)
@@ -318,5 +323,5 @@ func (k *keeper) load(ctx context.Context, notifications *nflog.Log, silences *s
 			k.mu.Unlock()
 		}
 	}
-	return alerts, nil
+	return alerts, owed, nil
 }

@@ -49,6 +49,7 @@ func (w *Watch) Open(ctx context.Context, engine *alerts.Engine) error {
 			w.Log.Error("a part of the alerts' state cannot be read and is begun anew", "error", err)
 		}
 	}
+	engine.Restored() // what that ends is among all alerts
 	w.engine, w.seen, w.due = engine, w.Now(), w.Now().Add(w.Every)
 	if all := engine.Alerts(); len(all) > 0 {
 		w.Tell(ctx, all)
@@ -62,13 +63,17 @@ func (w *Watch) See(ctx context.Context, place uint64, messages []greentally.Mes
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var changed []greentally.Alert
+	before := w.engine.Now()
 	for _, m := range messages {
 		readings, _ := w.Decode(m) // what is rejected is the writer's to report
 		more, err := w.engine.See(m.Received, readings...)
 		w.complain(err)
 		changed = append(changed, more...)
 	}
-	w.seen, w.last = w.Now(), place
+	if w.engine.Now().After(before) { // else time goes on by Pass
+		w.seen = w.Now()
+	}
+	w.last = place
 	w.tell(ctx, changed)
 	if !w.Now().Before(w.due) {
 		w.keep(ctx)
@@ -77,16 +82,20 @@ func (w *Watch) See(ctx context.Context, place uint64, messages []greentally.Mes
 }
 
 // Pass lets the time pass since the rules saw something last. It is called about once a
-// second, as long as no message waits.
-func (w *Watch) Pass(ctx context.Context) {
+// second, as long as no message waits; listening says whether messages can come.
+func (w *Watch) Pass(ctx context.Context, listening bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.Now()
-	changed, err := w.engine.Pass(now.Sub(w.seen))
+	pass := w.engine.Pass
+	if !listening {
+		pass = w.engine.Miss
+	}
+	changed, err := pass(now.Sub(w.seen))
 	w.seen = now
 	w.complain(err)
 	w.tell(ctx, changed)
-	if !now.Before(w.due) {
+	if len(changed) > 0 || !now.Before(w.due) { // no reading that is seen again brings it back
 		w.keep(ctx)
 	}
 }

@@ -73,6 +73,7 @@ func (s *state) Write(_ context.Context, values map[string][]byte) error {
 		s.values = map[string][]byte{}
 	}
 	maps.Copy(s.values, values)
+	maps.DeleteFunc(s.values, func(_ string, value []byte) bool { return value == nil })
 	return nil
 }
 
@@ -126,7 +127,7 @@ func TestStateIsKeptAndGoneOnFrom(t *testing.T) {
 		}
 		s.err = nil
 		time.Sleep(31 * time.Second)
-		w.Pass(t.Context())
+		w.Pass(t.Context(), true)
 		synctest.Wait()
 		if kept := w.See(t.Context(), 4, nil); kept != 3 {
 			t.Errorf("kept up to %d, want 3", kept)
@@ -140,7 +141,7 @@ func TestStateIsKeptAndGoneOnFrom(t *testing.T) {
 		w.See(t.Context(), 5, say("0.2"))
 		for range 31 {
 			time.Sleep(time.Minute)
-			w.Pass(t.Context())
+			w.Pass(t.Context(), true)
 		}
 		if got := strings.Join(told, ", "); got != "full fires, full ends, silent fires" {
 			t.Errorf("after a restart it told %s", got)
@@ -150,6 +151,25 @@ func TestStateIsKeptAndGoneOnFrom(t *testing.T) {
 		}
 		if err := w.Close(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Messages that say nothing, such as those of a device in no file, do not stop the time.
+func TestTimePassesAmongMessagesThatSayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		w := open(t, &state{}, &told)
+		w.See(t.Context(), 1, say("0.5"))
+		for second := range uint64(3600) {
+			for n := range uint64(5) {
+				time.Sleep(200 * time.Millisecond)
+				w.See(t.Context(), 2+5*second+n, say("nonsense"))
+			}
+			w.Pass(t.Context(), true)
+		}
+		if got := strings.Join(told, ", "); got != "silent fires" {
+			t.Errorf("told %s", got)
 		}
 	})
 }

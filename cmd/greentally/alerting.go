@@ -208,7 +208,8 @@ type alertsUp struct {
 	teller   teller
 	handler  http.Handler // of Alertmanager's API; nil if that is elsewhere
 	reload   func(context.Context) error
-	wrong    atomic.Bool // whether the rules' files as they were last read are not in force
+	broker   atomic.Pointer[func() bool] // whether the broker can be reached; nil as long as none is asked
+	wrong    atomic.Bool                 // whether the rules' files as they were last read are not in force
 }
 
 // startAlerts starts the rules and what they tell to.
@@ -335,6 +336,12 @@ func (up *alertsUp) startManager(ctx context.Context, c config, registry *device
 // alertmanagerPath is where the API of Alertmanager in the process is served.
 const alertmanagerPath = "/alertmanager"
 
+// listening reports whether messages can come.
+func (up *alertsUp) listening() bool {
+	connected := up.broker.Load()
+	return connected == nil || (*connected)()
+}
+
 // follow runs the rules while messages pass, and while none pass.
 func (up *alertsUp) follow(ctx context.Context, journal *ingest.Journal) error {
 	passed := make(chan struct{})
@@ -353,7 +360,7 @@ func (up *alertsUp) follow(ctx context.Context, journal *ingest.Journal) error {
 			if lag, following := lags[alertsFollower]; err != nil || !following || lag.Entries > 0 {
 				continue
 			}
-			up.watch.Pass(ctx)
+			up.watch.Pass(ctx, up.listening())
 			if !settled { // with what it was told before the start, and rules may know no more
 				settled = up.settle(ctx) == nil
 			}
@@ -387,6 +394,7 @@ func (up *alertsUp) settle(ctx context.Context) error {
 			over = append(over, a)
 		}
 	}
+	up.archive.Put(over...)
 	return up.teller.Put(ctx, over...)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/alerting"
 	"greentally/alerting/mail"
 )
 
@@ -113,6 +114,14 @@ func silence(ctx context.Context, c *client, labels map[string]string, length ti
 	return answer.SilenceID, err
 }
 
+// acknowledged is the comment of a silence that ends with its alert.
+func acknowledged(why string) string {
+	if why == "" {
+		return alerting.Acknowledged
+	}
+	return alerting.Acknowledged + ": " + why
+}
+
 // whoAmI is the name of who runs the command.
 func whoAmI() string {
 	if u, err := user.Current(); err == nil {
@@ -168,7 +177,7 @@ meanwhile. The silence says who is on it.`,
 			}
 			for _, a := range all {
 				if a.Rule == rule && cmp.Or(a.Device, a.Indicator) == device {
-					id, err := silence(cmd.Context(), c, a.LabelSet(), 24*time.Hour, by, cmp.Or(why, "acknowledged"))
+					id, err := silence(cmd.Context(), c, a.LabelSet(), 24*time.Hour, by, acknowledged(why))
 					if err != nil {
 						return err
 					}

@@ -35,7 +35,7 @@ func (up *alertsUp) digests(log *slog.Logger) (jobs []schedule.Job) {
 			continue
 		}
 		for _, contact := range c.Contacts {
-			sum := sha256.Sum256([]byte(contact.Email + " " + contact.Language))
+			sum := sha256.Sum256(fmt.Append(nil, contact.Email, contact.Language, contact.Severities))
 			to := mail.Recipient{Email: contact.Email, Name: contact.Name, Language: contact.Language}
 			jobs = append(jobs, schedule.Job{
 				Name: "digest." + c.ID + "." + hex.EncodeToString(sum[:8]), Cron: up.config.Alerting.Digest, Location: loc, Late: digestLate,

@@ -275,6 +275,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		subscriber := ingest.NewSubscriber(config, journal.Submit, metrics, log.With("part", "subscriber"))
 		connected = subscriber.Connected
+		telling.broker.Store(&connected)
 		if len(c.MQTT.Topics) == 0 {
 			registry.OnChange(func(r *devices.Registry) { subscriber.SetTopics(r.Filters()) })
 		}

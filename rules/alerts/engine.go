@@ -36,8 +36,9 @@ type Engine struct {
 	ended   []greentally.Alert              // those that ended lately, the oldest first
 	others  map[greentally.AlertKey]*greentally.Alert
 
-	vm      vm.VM          // evaluates all conditions
-	scratch map[string]any // what conditions see; used again for each reading
+	gone    []greentally.DeviceKey // left, and is still kept
+	vm      vm.VM                  // evaluates all conditions
+	scratch map[string]any         // what conditions see; used again for each reading
 	courses [4]map[string]float64
 }
 
@@ -128,6 +129,8 @@ const (
 	daysLong = 96 * time.Hour
 	// keepEnded is for how long an alert that ended is told again when all are asked for.
 	keepEnded = 24 * time.Hour
+	// mostEnded is of how many at the most.
+	mostEnded = 1000
 )
 
 // NewEngine returns an engine that remembers nothing.
@@ -184,10 +187,15 @@ func (e *Engine) arrange() (changed []greentally.Alert) {
 		}
 		if p == nil {
 			delete(e.devices, key)
+			e.gone = append(e.gone, key)
 		}
 	}
 	for key, a := range e.others {
-		if !slices.ContainsFunc(e.set.rules, func(r *rule) bool { return r.Alert == key.Rule && (r.ofDays(a.Kind) || r.ofIndicator(a.Indicator)) }) {
+		_, there := e.registry.Location(a.Community)
+		if a.Device != "" {
+			_, there = e.places[greentally.DeviceKey{Community: a.Community, Device: a.Device}]
+		}
+		if !there || !slices.ContainsFunc(e.set.rules, func(r *rule) bool { return r.Alert == key.Rule && (r.ofDays(a.Kind) || r.ofIndicator(a.Indicator)) }) {
 			changed = append(changed, e.endOther(a))
 		}
 	}
@@ -312,7 +320,7 @@ func (e *Engine) see(received time.Time, r *greentally.Reading) (changed []green
 // take remembers a value, and reports whether it is news.
 func (m *memory) take(p *place, v greentally.Value, at time.Time) bool {
 	known := m.Values[v.Quantity]
-	if known != nil && at.Before(known.At) {
+	if known != nil && (at.Before(known.At) || at.Equal(known.At) && known.Number == v.Number && known.Word == v.State) {
 		return false
 	}
 	if known == nil {
@@ -509,7 +517,7 @@ func (r *rule) finish(a *greentally.Alert, env map[string]any) error {
 		if limitErr != nil {
 			return errors.Join(err, fmt.Errorf("alert %s: limit: %w", r.Alert, limitErr))
 		}
-		if v := limit.(float64); !math.IsNaN(v) {
+		if v := limit.(float64); !math.IsNaN(v) && !math.IsInf(v, 0) {
 			a.Limit = &v
 		}
 	}
@@ -544,12 +552,21 @@ func (e *Engine) over(a greentally.Alert, at time.Time) greentally.Alert {
 // and conditions that have held for long enough. It is called often, and only while nothing
 // waits to be seen.
 func (e *Engine) Pass(d time.Duration) (changed []greentally.Alert, err error) {
+	e.watched += max(0, d)
+	return e.Miss(d)
+}
+
+// Miss lets time pass like Pass, in which nobody listened, so that nobody was silent.
+func (e *Engine) Miss(d time.Duration) (changed []greentally.Alert, err error) {
 	if e.now.IsZero() || d <= 0 {
 		return nil, nil
 	}
-	e.now, e.watched = e.now.Add(d), e.watched+d
+	e.now = e.now.Add(d)
 	return e.look()
 }
+
+// Now is the engine's time.
+func (e *Engine) Now() time.Time { return e.now }
 
 // look looks at all devices for what time alone brings.
 func (e *Engine) look() (changed []greentally.Alert, err error) {
@@ -571,7 +588,7 @@ func (e *Engine) look() (changed []greentally.Alert, err error) {
 			changed = append(changed, e.endOther(e.others[a.Key()]))
 		}
 	}
-	for len(e.ended) > 0 && e.now.Sub(*e.ended[0].Ended) > keepEnded {
+	for len(e.ended) > 0 && (len(e.ended) > mostEnded || e.now.Sub(*e.ended[0].Ended) > keepEnded) {
 		e.ended = e.ended[1:]
 	}
 	return changed, errors.Join(all...)

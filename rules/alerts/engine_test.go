@@ -392,3 +392,82 @@ func TestSilenceBehindAGateway(t *testing.T) {
 		t.Errorf("%s\nwant %s", s, want)
 	}
 }
+
+// What left is forgotten for good: a device that comes back begins anew.
+func TestADeviceThatIsBackBeginsAnew(t *testing.T) {
+	set, reg := fewRules(t)
+	kept := map[string][]byte{}
+	keep := func(e *alerts.Engine) {
+		if err := e.Save(func(key string, data []byte) error {
+			kept[key] = data
+			if data == nil {
+				delete(kept, key)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	engine := alerts.NewEngine(set, reg)
+	if _, err := engine.See(start, reading("a", 0, greentally.Value{Quantity: "fill_ratio", Number: 0.95})); err != nil {
+		t.Fatal(err)
+	}
+	keep(engine)
+	less := *reg.communities[0]
+	less.Devices = less.Devices[1:]
+	engine.SetRegistry(registry{[]*greentally.Community{&less}, reg.kinds})
+	keep(engine)
+	engine = alerts.NewEngine(set, reg)
+	for key, data := range kept {
+		if err := engine.Restore(key, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range engine.Alerts() {
+		if a.Ended == nil {
+			t.Errorf("it holds without a reading: %s of %s", a.Rule, a.Device)
+		}
+	}
+}
+
+// A repetition is no news, also of a clock that is ahead.
+func TestARepetitionEndsNothing(t *testing.T) {
+	_, reg := fewRules(t)
+	set, err := alerts.Load(kinds(t), alerts.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := alerts.NewEngine(set, reg)
+	r := reading("a", 3, greentally.Value{Quantity: "fill_ratio", Number: 0.1})
+	if changed, err := engine.See(start, r); err != nil || len(changed) != 1 {
+		t.Fatalf("%v, %v", changed, err)
+	}
+	if changed, err := engine.See(start.Add(150*time.Second), r); err != nil || len(changed) != 0 {
+		t.Errorf("a repetition changed %v, %v", changed, err)
+	}
+}
+
+// While nobody listens nobody is silent, but what holds goes on.
+func TestMiss(t *testing.T) {
+	set, reg := fewRules(t)
+	engine := alerts.NewEngine(set, reg)
+	got := told{}
+	for _, device := range []string{"a", "b"} {
+		changed, err := engine.See(start, reading(device, 0, greentally.Value{Quantity: "status", State: "lid_open"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.add(changed)
+	}
+	for range 120 {
+		changed, err := engine.Miss(time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.add(changed)
+	}
+	const want = "a lid_open from 00:00:00, 00:30:00 to : Lid\nb lid_open from 00:00:00, 00:30:00 to : Lid"
+	if got.String() != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

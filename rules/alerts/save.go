@@ -21,9 +21,18 @@ type clock struct {
 }
 
 // Save hands over what changed since it was saved last, by key: letters, digits, dots, _
-// and -. What is saved can be older than what the engine is restored with, and the other way
+// and -; nil for what is to be forgotten. What is saved can be older than what the engine is restored with, and the other way
 // round, if it then sees all readings again since the older one.
 func (e *Engine) Save(put func(key string, data []byte) error) error {
+	for _, key := range e.gone {
+		if e.devices[key] != nil {
+			continue // it is back
+		}
+		if err := put("device."+key.Community+"."+key.Device, nil); err != nil {
+			return fmt.Errorf("alert state of %s: %w", key, err)
+		}
+	}
+	e.gone = nil
 	for key, m := range e.devices {
 		if !m.changed {
 			continue
@@ -46,6 +55,9 @@ func (e *Engine) Save(put func(key string, data []byte) error) error {
 	}
 	return nil
 }
+
+// Restored is called when all was restored. It ends what is about nothing that there is now.
+func (e *Engine) Restored() (changed []greentally.Alert) { return e.arrange() }
 
 // Unsaved says that what was handed over last was not saved, so that it is the next time.
 func (e *Engine) Unsaved() {
@@ -75,6 +87,7 @@ func (e *Engine) Restore(key string, data []byte) error {
 	device := greentally.DeviceKey{Community: parts[1], Device: parts[2]}
 	p, known := e.places[device]
 	if !known {
+		e.gone = append(e.gone, device)
 		return nil
 	}
 	m := &memory{}
