@@ -7,7 +7,7 @@
 // Alerts come in through Put, from whoever evaluates rules. Out go notifications: mails
 // through the function that the caller gives, everything else by Alertmanager's
 // notifiers. What must survive a kill goes to a [State] at each change: the alerts, whom
-// they were told to, and silences.
+// they were told to, whom they are owed to because the mail server was down, and silences.
 //
 // The package decides nothing about what an alert is, and reads no readings, rules or
 // communities. It does not end alerts by itself either: one that holds does so until Put
