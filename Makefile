@@ -51,7 +51,7 @@ bench-alerts: ## Time 400 alerts from publish to mail at 2,000 readings a second
 
 .PHONY: week
 week: ## A week of 40 incidents gives exactly their mails, with the mail server down for two minutes; four minutes.
-	$(GO) test -count=1 -run '^TestWeekOfIncidents$$' -timeout 20m ./cmd/greentally -week.outage=2m -v
+	$(GO) test -count=1 -run '^TestWeekOfIncidents$$' -timeout 20m ./cmd/greentally -week.outage=2m -week.quiet -v
 
 .PHONY: lint
 lint: ## Run golangci-lint, built from tools/lint.

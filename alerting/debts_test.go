@@ -56,11 +56,12 @@ func TestBegunAndEndedWhileMailIsDown(t *testing.T) {
 				if last == m {
 					_ = m.Close()
 				}
-				got := slices.Sorted(slices.Values(post.mails))
+				told := post.all()
+				got := slices.Sorted(slices.Values(told))
 				const want = "jiayuan/li@example.org: +bin_overflowing/a, jiayuan/li@example.org: -bin_overflowing/a, " +
 					"jiayuan/wang@example.org: +bin_overflowing/a, jiayuan/wang@example.org: -bin_overflowing/a"
 				if strings.Join(got, ", ") != want {
-					t.Errorf("told %s\nwant %s", strings.Join(post.mails, ", "), want)
+					t.Errorf("told %s\nwant %s", strings.Join(told, ", "), want)
 				}
 			})
 		})
@@ -81,8 +82,8 @@ func TestSilencedWhileMailIsDown(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		post.setDown(false)
 		time.Sleep(24 * time.Hour)
-		if len(post.mails) > 0 {
-			t.Errorf("told %v", post.mails)
+		if told := post.all(); len(told) > 0 {
+			t.Errorf("told %v", told)
 		}
 		m.debts.mu.Lock()
 		defer m.debts.mu.Unlock()
@@ -113,7 +114,7 @@ func TestAcknowledgement(t *testing.T) {
 			put(t, m, again)
 			time.Sleep(time.Hour)
 			var wang []string
-			for _, mail := range post.mails {
+			for _, mail := range post.all() {
 				if what, ok := strings.CutPrefix(mail, "jiayuan/wang@example.org: "); ok {
 					wang = append(wang, what)
 				}

@@ -139,6 +139,13 @@ func (s sender) Notify(ctx context.Context, alerts ...*alert.Alert) (bool, error
 	return s(ctx, alerts...)
 }
 
+// all returns all mails so far.
+func (p *post) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.mails)
+}
+
 func (p *post) setDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

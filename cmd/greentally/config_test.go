@@ -258,7 +258,7 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	special := map[string]string{"log.level": "debug", "log.format": "json", "http.listen": "localhost:9", "broker.listen": "localhost:9"}
+	special := map[string]string{"log.level": "debug", "log.format": "json", "http.listen": "localhost:9", "alerting.digest": "30 7 * * *", "broker.listen": "localhost:9"}
 	for _, k := range allKeys(t) {
 		if want := "GREENTALLY_" + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_")); k.env != want {
 			t.Errorf("%s has the variable %s, want %s", k.path, k.env, want)
