@@ -220,6 +220,11 @@ type Contact struct {
 	Severities []Severity `yaml:"severities,omitempty" jsonschema:"enum=critical,enum=warning,enum=info"`
 }
 
+// Wants reports whether the contact gets mails about alerts of the severity.
+func (c *Contact) Wants(s Severity) bool {
+	return len(c.Severities) == 0 || slices.Contains(c.Severities, s)
+}
+
 // Community is the unit that is certified.
 type Community struct {
 	ID         string  `yaml:"community" json:"community" jsonschema:"pattern=^[A-Za-z0-9_-]{1\\,64}$"`

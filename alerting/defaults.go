@@ -171,7 +171,7 @@ func (c *configText) add(community *greentally.Community) {
 			mute = []string{c.quiet(s.quiet, zone)}
 		}
 		for i, contact := range community.Contacts {
-			if len(contact.Severities) == 0 || slices.Contains(contact.Severities, s.severity) {
+			if contact.Wants(s.severity) {
 				r.Routes = append(r.Routes, routeText{Receiver: names[i], Mute: mute, Continue: true})
 			}
 		}

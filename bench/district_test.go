@@ -253,21 +253,3 @@ func (d *district) inputs(b *testing.B) (inputs []tally.Input, readings int) {
 	}
 	return inputs, readings
 }
-
-// ruleRegistry shows a registry as rules want it.
-type ruleRegistry struct{ *devices.Registry }
-
-func (r ruleRegistry) Community(id string) (*greentally.Community, *time.Location, bool) {
-	c, ok := r.Registry.Community(id)
-	loc, has := r.Location(id)
-	return c, loc, ok && has
-}
-
-func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
-	d, ok := r.Registry.Device(key)
-	if !ok {
-		return nil, nil, false
-	}
-	k, ok := r.Kind(d.Kind)
-	return d, k, ok
-}

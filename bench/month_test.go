@@ -163,7 +163,7 @@ func (d *district) assess(b *testing.B, s greentally.Store, c *greentally.Commun
 
 func (d *district) worker(s greentally.Store) *rules.Worker {
 	return &rules.Worker{
-		Store: s, Registry: func() rules.Registry { return ruleRegistry{d.registry} }, Indicators: d.indicators,
+		Store: s, Registry: func() rules.Registry { return d.registry }, Indicators: d.indicators,
 		Now: func() time.Time { return d.to.Add(72 * time.Hour) }, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -143,7 +143,7 @@ func filled(t *testing.T) string {
 		t.Fatal(err)
 	}
 	worker := rules.Worker{
-		Store: store, Registry: func() rules.Registry { return known{registry} }, Indicators: rates,
+		Store: store, Registry: func() rules.Registry { return registry }, Indicators: rates,
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 	if err := worker.Apply(t.Context(), touches); err != nil {
@@ -153,22 +153,4 @@ func filled(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return url
-}
-
-// known shows a registry as rules want it.
-type known struct{ *devices.Registry }
-
-func (k known) Community(id string) (*greentally.Community, *time.Location, bool) {
-	c, ok := k.Registry.Community(id)
-	loc, has := k.Location(id)
-	return c, loc, ok && has
-}
-
-func (k known) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
-	d, ok := k.Registry.Device(key)
-	if !ok {
-		return nil, nil, false
-	}
-	kind, ok := k.Kind(d.Kind)
-	return d, kind, ok
 }

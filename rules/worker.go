@@ -32,8 +32,10 @@ type Store interface {
 
 // Registry is what a worker must know of communities and devices.
 type Registry interface {
-	Community(id string) (*greentally.Community, *time.Location, bool)
-	Device(greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool)
+	Community(id string) (*greentally.Community, bool)
+	Location(community string) (*time.Location, bool)
+	Device(greentally.DeviceKey) (*greentally.Device, bool)
+	Kind(name string) (*greentally.Kind, bool)
 }
 
 // Worker keeps device-days and indicators up to date. One goroutine at a time may
@@ -89,7 +91,7 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 	}
 	for key, own := range byDevice(touches) {
 		if key.Device == "" {
-			if _, loc, ok := registry.Community(key.Community); ok {
+			if loc, ok := registry.Location(key.Community); ok {
 				for _, t := range own {
 					touch(key.Community, greentally.DateOf(t.From, loc).MonthOf())
 					touch(key.Community, greentally.DateOf(t.To, loc).MonthOf())
@@ -97,13 +99,18 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 			}
 			continue
 		}
-		device, kind, ok := registry.Device(key)
+		var kind *greentally.Kind
+		device, ok := registry.Device(key)
+		if ok {
+			kind, ok = registry.Kind(device.Kind)
+		}
 		if !ok {
 			w.Log.Warn("device left the registry before its readings were tallied", "device", key.String())
 			continue
 		}
-		community, loc, ok := registry.Community(key.Community)
-		if !ok {
+		community, ok := registry.Community(key.Community)
+		loc, has := registry.Location(key.Community)
+		if !ok || !has {
 			continue
 		}
 		attested, err := recordsOf(key.Community)
@@ -177,8 +184,10 @@ func (w *Worker) Report(ctx context.Context, community string, month greentally.
 
 // compute is Report with the community's records at hand.
 func (w *Worker) compute(ctx context.Context, community string, month greentally.Month, asOf time.Time, records []greentally.Record) ([]greentally.IndicatorValue, error) {
-	c, loc, ok := w.Registry().Community(community)
-	if !ok {
+	registry := w.Registry()
+	c, ok := registry.Community(community)
+	loc, has := registry.Location(community)
+	if !ok || !has {
 		return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
 	}
 	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: true})

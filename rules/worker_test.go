@@ -33,13 +33,12 @@ var (
 // registry knows one community with one device.
 type registry struct{ loc *time.Location }
 
-func (r registry) Community(id string) (*greentally.Community, *time.Location, bool) {
-	return community, r.loc, id == "c"
+func (registry) Community(id string) (*greentally.Community, bool) { return community, id == "c" }
+func (r registry) Location(id string) (*time.Location, bool)       { return r.loc, id == "c" }
+func (registry) Device(key greentally.DeviceKey) (*greentally.Device, bool) {
+	return device, key == device.Key()
 }
-
-func (r registry) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
-	return device, kind, key == device.Key()
-}
+func (registry) Kind(name string) (*greentally.Kind, bool) { return kind, name == kind.Name }
 
 const indicator = `indicator: collected
 title: {zh: 清运量, en: Collected}

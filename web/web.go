@@ -270,24 +270,13 @@ func (s *Server) devices(r *http.Request) (any, error) {
 	return all, nil
 }
 
-func (s *Server) indicators(r *http.Request) (any, error) {
-	c, err := s.community(r)
-	if err != nil {
-		return nil, err
-	}
-	month, err := greentally.ParseMonth(r.URL.Query().Get("month"))
-	if err != nil {
-		return nil, badRequest("month: %w", err)
-	}
-	values, err := s.Indicators(r.Context(), c.ID, month)
-	if values == nil {
-		values = []greentally.IndicatorValue{}
-	}
-	return values, err
-}
+func (s *Server) indicators(r *http.Request) (any, error) { return ofMonth(s, r, s.Indicators) }
 
 // alertsOf answers with the alerts of a month, by when they fired.
-func (s *Server) alertsOf(r *http.Request) (any, error) {
+func (s *Server) alertsOf(r *http.Request) (any, error) { return ofMonth(s, r, s.AlertsOf) }
+
+// ofMonth answers with what get returns of the community and month of the request.
+func ofMonth[T any](s *Server, r *http.Request, get func(context.Context, string, greentally.Month) ([]T, error)) (any, error) {
 	c, err := s.community(r)
 	if err != nil {
 		return nil, err
@@ -296,11 +285,11 @@ func (s *Server) alertsOf(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, badRequest("month: %w", err)
 	}
-	alerts, err := s.AlertsOf(r.Context(), c.ID, month)
-	if alerts == nil {
-		alerts = []greentally.Alert{}
+	all, err := get(r.Context(), c.ID, month)
+	if all == nil {
+		all = []T{}
 	}
-	return alerts, err
+	return all, err
 }
 
 // dates reads the query parameters from and to.

@@ -70,7 +70,10 @@ func openMailer(c config, registry *devices.Live, store greentally.ReadingStore)
 	options := mail.Options{
 		SMTP: smtp, Now: time.Now, Link: link,
 		Names: func(community string) (*greentally.Community, *time.Location, bool) {
-			return ruleRegistry{registry.Current()}.Community(community)
+			current := registry.Current()
+			c, ok := current.Community(community)
+			loc, has := current.Location(community)
+			return c, loc, ok && has
 		},
 		Kinds: func(name string) (*greentally.Kind, bool) { return registry.Current().Kind(name) },
 	}
@@ -165,7 +168,7 @@ func (n *notifier) others(to mail.Recipient, told []greentally.Alert) (names []s
 		}
 		for _, contact := range c.Contacts {
 			name := cmp.Or(contact.Name, contact.Email)
-			if contact.Email != to.Email && (len(contact.Severities) == 0 || slices.Contains(contact.Severities, a.Severity)) && !slices.Contains(names, name) {
+			if contact.Email != to.Email && contact.Wants(a.Severity) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

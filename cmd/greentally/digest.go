@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -42,7 +41,7 @@ func (up *alertsUp) digests(log *slog.Logger) (jobs []schedule.Job) {
 				Do: func(ctx context.Context, _ time.Time) error {
 					var open []greentally.Alert
 					for _, a := range up.watch.Alerts() {
-						if a.Ended == nil && a.Community == c.ID && (len(contact.Severities) == 0 || slices.Contains(contact.Severities, a.Severity)) {
+						if a.Ended == nil && a.Community == c.ID && contact.Wants(a.Severity) {
 							open = append(open, a)
 						}
 					}

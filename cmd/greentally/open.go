@@ -67,24 +67,6 @@ func openRegistry(c config) (*devices.Live, error) {
 	return registry, nil
 }
 
-// ruleRegistry shows a registry as rules want it.
-type ruleRegistry struct{ *devices.Registry }
-
-func (r ruleRegistry) Community(id string) (*greentally.Community, *time.Location, bool) {
-	c, ok := r.Registry.Community(id)
-	loc, has := r.Location(id)
-	return c, loc, ok && has
-}
-
-func (r ruleRegistry) Device(key greentally.DeviceKey) (*greentally.Device, *greentally.Kind, bool) {
-	d, ok := r.Registry.Device(key)
-	if !ok {
-		return nil, nil, false
-	}
-	k, ok := r.Kind(d.Kind)
-	return d, k, ok
-}
-
 // openIndicators loads the indicators that are shipped, and the user's own.
 func openIndicators(c config, kinds *devices.Registry, types *records.Types) (*indicators.Set, error) {
 	figures, err := openFactors(c)
@@ -140,7 +122,7 @@ func openSchemes(c config, set *indicators.Set) (*schemes.Set, error) {
 // newWorker makes the worker that tallies, and computes rates.
 func newWorker(store greentally.Store, registry *devices.Live, set *indicators.Set, log *slog.Logger) *rules.Worker {
 	return &rules.Worker{
-		Store: store, Registry: func() rules.Registry { return ruleRegistry{registry.Current()} },
+		Store: store, Registry: func() rules.Registry { return registry.Current() },
 		Indicators: set, Now: time.Now, Log: log.With("part", "tally"),
 	}
 }

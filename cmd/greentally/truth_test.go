@@ -182,7 +182,7 @@ func simulatedMonth(t *testing.T, seed uint64, faultText string) ([]greentally.I
 			t.Fatal(err)
 		}
 	}
-	worker := &rules.Worker{Store: store, Registry: func() rules.Registry { return ruleRegistry{live.Current()} }, Indicators: set,
+	worker := &rules.Worker{Store: store, Registry: func() rules.Registry { return live.Current() }, Indicators: set,
 		Now: func() time.Time { return end.Add(72 * time.Hour) }, Log: slog.New(slog.DiscardHandler)}
 	var touches []rules.Touch
 	for _, d := range community.Devices {

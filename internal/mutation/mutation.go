@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -35,6 +36,28 @@ func Of(text string, changes func(key, value string) []string) ([]Mutant, error)
 		return nil, err
 	}
 	return f.mutants, nil
+}
+
+// Check fails the test if check takes a text in which something is changed, or refuses the
+// one in which nothing is.
+func Check(t *testing.T, text string, changes func(key, value string) []string, check func(text string) error) {
+	t.Helper()
+	if err := check(text); err != nil {
+		t.Fatal(err)
+	}
+	mutants, err := Of(text, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mutants) == 0 {
+		t.Fatal("there is nothing to change in it")
+	}
+	t.Logf("%d things to change", len(mutants))
+	for _, m := range mutants {
+		if check(m.Text) == nil { // the mutant survives
+			t.Errorf("line %d: no test notices %s", m.Line, m.What)
+		}
+	}
 }
 
 type file struct {
