@@ -60,6 +60,7 @@ func publisher(t testing.TB, s *site) func(device, payload string) {
 // A bin that overflows is told of once, in each contact's language, also if the program is
 // killed; and its end is told of, in the same thread.
 func TestOverflowingBinIsTold(t *testing.T) {
+	t.Parallel()
 	server := testserver.Mailpit(t)
 	s := newSite(t, []byte(alertsCommunity), fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\nalerting: {config_file: alertmanager.yml}\n", server.SMTP))
 	s.write("alertmanager.yml", fmt.Appendf(nil, alertsQuick, server.SMTP))
@@ -114,6 +115,7 @@ func TestOverflowingBinIsTold(t *testing.T) {
 
 // A silence keeps mails away, and one sample mail can always be sent.
 func TestSilenceAndSampleMail(t *testing.T) {
+	t.Parallel()
 	server := testserver.Mailpit(t)
 	s := newSite(t, []byte(alertsCommunity), fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\nalerting: {config_file: alertmanager.yml}\n", server.SMTP))
 	s.write("alertmanager.yml", fmt.Appendf(nil, alertsQuick, server.SMTP))

@@ -60,6 +60,7 @@ func TestAssessmentsAreShown(t *testing.T) {
 
 // TestAssess assesses a month of the report's community by what is shipped.
 func TestAssess(t *testing.T) {
+	t.Parallel()
 	config := reportSite(t)
 	for _, tt := range []struct {
 		name string

@@ -433,6 +433,7 @@ func reportSite(t *testing.T) (config string) {
 }
 
 func TestReport(t *testing.T) {
+	t.Parallel()
 	config := reportSite(t)
 	for name, args := range map[string][]string{
 		"table_zh.golden": nil,
@@ -559,6 +560,7 @@ func TestReportRefuses(t *testing.T) {
 // Where LANG is Chinese, tables are as wide as anywhere: terminals draw lines one
 // column wide.
 func TestTablesInAChineseLocale(t *testing.T) {
+	t.Parallel()
 	test, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -151,6 +151,7 @@ const kills = 10
 // TestKillLosesNothing kills the program again and again while devices publish to
 // the broker inside it: what it acknowledged must be in the store in the end.
 func TestKillLosesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sixty(t), "")
 	s.start()
 	l := startLoad(t, "tcp://"+s.mqtt)
@@ -185,6 +186,7 @@ func TestKillLosesNothing(t *testing.T) {
 // TestKillLosesNothingFromAnotherBroker does the same with mosquitto and InfluxDB: the
 // broker keeps what the program did not acknowledge.
 func TestKillLosesNothingFromAnotherBroker(t *testing.T) {
+	t.Parallel()
 	broker, influxd := testserver.Mosquitto(t), testserver.Influxd(t)
 	s := newSite(t, sixty(t), fmt.Sprintf("mqtt: {urls: [%q]}\ninfluxdb: {url: %q}\n", broker.URL(), influxd.URL()))
 	s.start()
@@ -211,6 +213,7 @@ func TestKillLosesNothingFromAnotherBroker(t *testing.T) {
 // TestStoreOutage stops InfluxDB for half a minute under load. Acknowledgements and the
 // watch, which alerts will follow, must go on meanwhile.
 func TestStoreOutage(t *testing.T) {
+	t.Parallel()
 	influxd := testserver.Influxd(t)
 	s := newSite(t, sixty(t), fmt.Sprintf("influxdb: {url: %q}\n", influxd.URL()))
 	s.start()

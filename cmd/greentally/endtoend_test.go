@@ -72,6 +72,7 @@ func influxReadings(t testing.TB, server string) int {
 // TestRatesEqualTheTruth goes the whole way: simulated devices, mosquitto, journal,
 // InfluxDB, device-days, report.
 func TestRatesEqualTheTruth(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		faults []string
 		seed   string
@@ -81,6 +82,7 @@ func TestRatesEqualTheTruth(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			broker, influxd := testserver.Mosquitto(t), testserver.Influxd(t)
 			s := newSite(t, sixty(t), fmt.Sprintf("mqtt: {urls: [%q]}\ninfluxdb: {url: %q}\n", broker.URL(), influxd.URL()))
 			s.start()

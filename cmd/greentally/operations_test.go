@@ -399,6 +399,7 @@ func TestNATSOfOnesOwn(t *testing.T) {
 // TestRecordsChangeTheIndicators adds audits and a correction that is dated in another
 // month: stored indicators and reports follow.
 func TestRecordsChangeTheIndicators(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, sixty(t), "")
 	s.start()
 	must(t, "simulate", "--broker", "tcp://"+s.mqtt, "--community", filepath.Join(s.dir, "communities", "community.yaml"), "--from", "2026-10-01", "--days", "3", "--batch", "24")

@@ -388,6 +388,7 @@ func shippedRules(t *testing.T) map[string]shippedRule {
 // A week with 40 incidents gives the mails of the plan and no others; also if readings are
 // lost, come twice or late, if the program is killed, and if the mail server is away.
 func TestWeekOfIncidents(t *testing.T) {
+	t.Parallel()
 	told := 0
 	for _, i := range weekPlan {
 		if i.told != "" {
