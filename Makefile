@@ -8,9 +8,13 @@ build: ## Build bin/greentally.
 	$(GO) build -trimpath -o bin/greentally ./cmd/greentally
 
 .PHONY: test
-test: tools ## Run all tests with the race detector, against real servers.
+test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built.
 	$(GO) vet ./...
-	$(GO) test -race -timeout 20m ./...
+	$(GO) vet -C deploy ./...
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /cmd/greentally$$)
+	$(GO) test -race -timeout 20m -run '^TestDemo' ./cmd/greentally
+	$(GO) test -timeout 20m ./cmd/greentally
+	$(GO) test -C deploy -timeout 20m ./...
 
 .PHONY: tools
 tools: ## Get the servers that the tests run against: mosquitto, influxd, Mailpit and amtool.
@@ -72,6 +76,22 @@ mail-screenshots: ## Show mails in Chromium, and write their pictures to docs/sc
 .PHONY: schemas
 schemas: ## Write the JSON Schemas of the YAML files to docs/schema.
 	$(GO) run ./cmd/greentally schema --dir docs/schema
+
+.PHONY: up
+up: ## Start the whole system by docker-compose.yml; DEV=1 adds a simulated community and a mail server for it.
+	./deploy/up.sh $(if $(DEV),dev)
+	docker compose $(if $(DEV),--profile dev) up --build --detach --wait
+	@echo "Grafana: http://localhost:3000  user: admin  password: $$(cat deploy/secrets/grafana_password)"
+	$(if $(DEV),@echo "Mails: http://localhost:8025")
+
+.PHONY: down
+down: ## Stop it; the data stay.
+	docker compose --profile dev down
+
+.PHONY: device
+device: ## Give a device a password at the broker of docker-compose.yml: make device NAME=jiayuan/bin-1
+	./deploy/device.sh $(NAME)
+	docker compose restart mosquitto
 
 .PHONY: clean
 clean:

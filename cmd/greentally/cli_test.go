@@ -703,6 +703,7 @@ var asking = [][]string{
 	{"deadletter", "delete", "--all"},
 	{"record", "list", "--community", "jiayuan", "--from", "2026-10-01", "--to", "2026-10-31"},
 	{"record", "add", "-"},
+	{"status"},
 }
 
 func TestWithoutARunningGreentally(t *testing.T) {
@@ -730,6 +731,7 @@ type api struct {
 	added   []greentally.Record
 	adopted []greentally.Device
 	adopt   func(greentally.Device) error // nil takes all of the site e1
+	status  status
 }
 
 func startAPI(t *testing.T, token string) *api {
@@ -747,7 +749,9 @@ func newAPI(token string) (*api, http.Handler) {
 		{ID: 3, Topic: "greentally/v1/jiayuan/bin-17/readings", Payload: []byte(`{"mass_kg": 3}`), Received: noon, Reason: greentally.UnknownDevice, Detail: "bin-17\nis new"},
 		{ID: 7, Topic: "x", Payload: []byte("\xff\x00"), Received: noon, Reason: greentally.BadPayload, Detail: "not JSON"},
 		{ID: 9, Topic: "y", Received: noon, Reason: greentally.UnknownDevice, Detail: "y"},
-	}}
+	}, status: status{Version: "greentally v1", Connected: true, DeadLetters: 3, Followers: map[string]ingest.Lag{
+		"writer": {}, "tally": {Entries: 2, Age: greentally.Duration(90 * time.Second)},
+	}}}
 	key := greentally.DeviceKey{Community: "jiayuan", Device: "bin-1"}
 	byID := func(action string) func(context.Context, uint64) error {
 		return func(_ context.Context, id uint64) error {
@@ -798,6 +802,7 @@ func newAPI(token string) (*api, http.Handler) {
 			}
 			return page, nil
 		},
+		Status:           func(context.Context) (any, error) { return a.status, nil },
 		ReplayDeadLetter: byID("replay"), DeleteDeadLetter: byID("delete"),
 		Discovered: func(context.Context) (any, error) {
 			return []ingest.Discovered{
@@ -920,6 +925,20 @@ func TestAdoptWithAddressAndFacts(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(folder, "jiayuan.yaml"))
 	if err != nil || strings.Count(string(data), "address:") != 2 || strings.Count(string(data), "empty_distance_mm: 850\n") != 3 {
 		t.Errorf("the file is now, %v\n%s", err, data)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	a := startAPI(t, "")
+	out, err := cli(t, "status", "--server", a.url)
+	if err != nil || !strings.Contains(out, "3 dead letters") || !strings.Contains(out, "│ tally    │              2 │ 1m30s │") || strings.Contains(out, "wrong") {
+		t.Errorf("status: %v\n%s", err, out)
+	}
+	a.status = status{RegistryError: "jiayuan.yaml:3: no such kind"}
+	out, err = cli(t, "status", "--server", a.url)
+	wantError(t, "status without a broker", err, "not connected to the MQTT broker")
+	if !strings.Contains(out, "jiayuan.yaml:3: no such kind") {
+		t.Errorf("status says\n%s", out)
 	}
 }
 

@@ -77,7 +77,7 @@ Ask for a month's rates:
 	root.AddCommand(
 		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.checkCommand(),
 		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.recordCommand(),
-		p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
+		p.statusCommand(), p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
 	)
 	return root
 }

@@ -365,11 +365,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 				return nil, err
 			}
 			letters, err := deadLetters.Count(ctx)
-			status := map[string]any{"version": version(), "connected": connected(), "followers": all, "dead_letters": letters}
+			now := status{Version: version(), Connected: connected(), Followers: all, DeadLetters: letters}
 			if registryErr := registry.Err(); registryErr != nil {
-				status["registry_error"] = registryErr.Error()
+				now.RegistryError = registryErr.Error()
 			}
-			return status, err
+			return now, err
 		},
 		Ready: func(context.Context) error {
 			if !connected() {

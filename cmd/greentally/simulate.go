@@ -28,14 +28,15 @@ func (p *program) simulateCommand() *cobra.Command {
 	var tlsFiles clientTLS
 	var days, batch int
 	var seed uint64
-	var sendAudits bool
+	var sendAudits, live bool
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Publish what a simulated community's devices would say",
 		Long: `Simulates a community: households, collections, scales with noise, lamps at night. Each of
 its devices is an MQTT client that publishes at QoS 1. The command ends when the broker has
 acknowledged everything, and writes what the model knows to be true: masses, energies,
-rates, and how many readings were published.
+rates, and how many readings were published. With --live it sends what was until now, and
+goes on as time goes until it is stopped.
 
 Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.01:
   loss       share of readings never sent
@@ -47,7 +48,8 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
   silent     so many devices say nothing for two days
   malformed  extra messages that nobody can read`,
 		Example: `  greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --days 30 --truth truth.json
-  greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --days 1 --speed 600 --faults loss=0.05`,
+  greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --days 1 --speed 600 --faults loss=0.05
+  greentally simulate --broker tcp://127.0.0.1:1883 --community communities/jiayuan.yaml --from 2026-10-01 --live`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			community, loc, err := loadCommunity(file, p)
@@ -78,7 +80,11 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 			if err != nil {
 				return err
 			}
-			shown := newProgress(p.err, last.Start(loc).Sub(first.Start(loc)), "simulating")
+			until := last.Start(loc)
+			if live {
+				until = time.Now()
+			}
+			shown := newProgress(p.err, until.Sub(first.Start(loc)), "simulating")
 			sim, err := simulator.New(cmd.Context(), simulator.Options{
 				Community: community, Location: loc, Start: first.Start(loc), Seed: seed, Faults: faults,
 				Brokers: []string{broker}, Username: username, Password: password, TLS: tlsConfig, Batch: batch, Speed: speed,
@@ -88,10 +94,13 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 				return err
 			}
 			defer sim.Close()
-			if err := sim.Run(cmd.Context(), last.Start(loc)); err != nil {
+			if err := sim.Run(cmd.Context(), until); err != nil {
 				return err
 			}
 			shown.finish()
+			if live {
+				return sim.Live(cmd.Context())
+			}
 			truth := sim.Truth()
 			if sendAudits {
 				c := &client{environment: p.environment, config: &p.configFile}
@@ -131,7 +140,11 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 	f.IntVar(&batch, "batch", 1, "readings of a device in one message, at most")
 	f.StringVar(&faultText, "faults", "", "what goes wrong, see above")
 	f.StringVar(&truthFile, "truth", "", "write what the model knows to this file")
+	f.BoolVar(&live, "live", false, "go on as time goes, until it is stopped")
 	f.BoolVar(&sendAudits, "audits", false, "hand in the auditor's records to the running greentally (see http.listen)")
+	for _, flag := range []string{"truth", "audits"} { // of what is over
+		cmd.MarkFlagsMutuallyExclusive("live", flag)
+	}
 	return cmd
 }
 

@@ -1,0 +1,210 @@
+package deploy
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// checkout is a copy of the files that docker-compose.yml is about, with the secrets that up.sh makes.
+func checkout(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"deploy", "dashboards", "simulator"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join("..", name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"deploy/secrets", "deploy/communities"} { // of whoever runs the tests
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile("../docker-compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "docker-compose.yml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "deploy/up.sh"), "dev").CombinedOutput(); err != nil {
+		t.Fatalf("up.sh: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// project reads docker-compose.yml as docker compose does, with the settings of .env where those are wanted.
+func project(t *testing.T, dir string, settings bool) *types.Project {
+	t.Helper()
+	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(dir), cli.WithProfiles([]string{"dev"}), cli.WithResolvedPaths(true)}
+	if settings {
+		options = append(options, cli.WithEnvFiles(filepath.Join(dir, ".env")), cli.WithDotEnv)
+	}
+	o, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")}, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.LoadProject(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestCompose(t *testing.T) {
+	dir := checkout(t)
+	p := project(t, dir, false)
+	if want := []string{"grafana", "greentally", "influxdb", "mailpit", "mosquitto", "prometheus", "simulator"}; !slices.Equal(p.ServiceNames(), want) {
+		t.Fatalf("there are the services %v, want %v", p.ServiceNames(), want)
+	}
+	pinned := regexp.MustCompile(`^docker\.io/\S+/\S+:v?\d+\.\d+\.\d+$`)
+	for name, s := range p.Services {
+		if s.Image != "greentally:local" && !pinned.MatchString(s.Image) {
+			t.Errorf("%s: image %s is not pinned", name, s.Image)
+		}
+		if s.HealthCheck == nil || s.HealthCheck.Disable || len(s.HealthCheck.Test) < 2 {
+			t.Errorf("%s: no health check", name)
+		}
+		if s.Restart == "" {
+			t.Errorf("%s: no restart policy", name)
+		}
+		if s.Privileged || len(s.CapAdd) > 0 || s.NetworkMode == "host" || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s: has more privileges than it needs", name)
+		}
+		for _, port := range s.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is bound to %q", name, port.Published, port.HostIP)
+			}
+		}
+		for _, v := range s.Volumes {
+			if v.Type == types.VolumeTypeBind {
+				if _, err := os.Stat(v.Source); err != nil {
+					t.Errorf("%s: mounts what is not there: %v", name, err)
+				}
+				if !v.ReadOnly && v.Target != "/communities" {
+					t.Errorf("%s: may write to %s", name, v.Source)
+				}
+			}
+		}
+		for _, secret := range s.Secrets {
+			file := p.Secrets[secret.Source].File
+			if text, err := os.ReadFile(file); err != nil || len(text) == 0 && secret.Source != "smtp_password" {
+				t.Errorf("%s: secret %s has %d bytes (%v)", name, secret.Source, len(text), err)
+			}
+		}
+		// A file that is named below /run/secrets is one of the service's secrets.
+		var text strings.Builder
+		for _, part := range slices.Concat([]string(s.Command), []string(s.Entrypoint), []string(s.HealthCheck.Test)) {
+			text.WriteString(part + "\n")
+		}
+		for key, value := range s.Environment {
+			if value != nil {
+				text.WriteString(key + "=" + *value + "\n")
+			}
+		}
+		for _, v := range s.Volumes {
+			if v.Type == types.VolumeTypeBind && v.Target != "/communities" {
+				readAll(t, v.Source, &text)
+			}
+		}
+		for _, m := range regexp.MustCompile(`/run/secrets/(\w+)`).FindAllStringSubmatch(text.String(), -1) {
+			if !slices.ContainsFunc(s.Secrets, func(secret types.ServiceSecretConfig) bool { return secret.Source == m[1] }) {
+				t.Errorf("%s: names the secret %s, which it is not given", name, m[1])
+			}
+		}
+	}
+	g := p.Services["greentally"]
+	if g.User == "" || strings.HasPrefix(g.User, "0") || !g.ReadOnly || !slices.Equal(g.CapDrop, []string{"ALL"}) {
+		t.Errorf("greentally runs as %q, read-only %v, without %v", g.User, g.ReadOnly, g.CapDrop)
+	}
+	// No secret stands in a file that is committed: what up.sh made is in none of them.
+	var committed strings.Builder
+	readAll(t, filepath.Join(dir, "docker-compose.yml"), &committed)
+	for _, name := range []string{"mosquitto", "influxdb", "greentally", "prometheus"} {
+		readAll(t, filepath.Join("..", "deploy", name), &committed)
+	}
+	for name, secret := range p.Secrets {
+		value, err := os.ReadFile(secret.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(value) > 0 && len(value) < 32 {
+			t.Errorf("secret %s is short", name)
+		}
+		if len(value) > 0 && strings.Contains(committed.String(), strings.TrimSpace(string(value))) {
+			t.Errorf("secret %s stands in a file", name)
+		}
+	}
+	if m := regexp.MustCompile(`(?im)^\s*[\w-]*(password|token|secret)[\w-]*\s*[:=]\s*["']?[\w-]{8,}["']?\s*$`).FindString(committed.String()); m != "" {
+		t.Errorf("this looks like a secret: %s", m)
+	}
+}
+
+// TestUpAgain starts over what is there: nothing that was made changes.
+func TestUpAgain(t *testing.T) {
+	dir := checkout(t)
+	read := func() string {
+		var text strings.Builder
+		readAll(t, filepath.Join(dir, "deploy/secrets"), &text)
+		readAll(t, filepath.Join(dir, ".env"), &text)
+		return text.String()
+	}
+	before := read()
+	run := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	run(filepath.Join(dir, "deploy/up.sh"), "dev")
+	if after := read(); after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+	info, err := os.Stat(filepath.Join(dir, "deploy/secrets"))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder of the secrets has mode %v (%v)", info.Mode(), err)
+	}
+
+	device := filepath.Join(dir, "deploy/device.sh")
+	first, second := run(device, "jiayuan/bin-1"), run(device, "jiayuan/bin.1")
+	again := run(device, "jiayuan/bin-1")
+	users, err := os.ReadFile(filepath.Join(dir, "deploy/secrets/mqtt_users"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := func(said string) string { return strings.TrimSpace(said[strings.LastIndex(said, " ")+1:]) }
+	if first == again || strings.Contains(string(users), password(first)) || strings.Count(string(users), "\n") != 4 ||
+		!strings.Contains(string(users), "jiayuan/bin-1:"+password(again)+"\n") || !strings.Contains(string(users), "jiayuan/bin.1:"+password(second)+"\n") {
+		t.Errorf("the users are\n%s", users)
+	}
+	for _, bad := range []string{"", "bin-1", "a/b/c", "a:b/c", "/b", "a/", "a/#", "a/b\nc"} {
+		if out, err := exec.CommandContext(t.Context(), device, bad).CombinedOutput(); err == nil || !strings.Contains(string(out), "usage") {
+			t.Errorf("%q is a name: %v %s", bad, err, out)
+		}
+	}
+}
+
+// readAll reads a file, or all files of a folder, into the text.
+func readAll(t *testing.T, name string, text *strings.Builder) {
+	t.Helper()
+	err := filepath.WalkDir(name, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		text.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
