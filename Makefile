@@ -17,12 +17,13 @@ test: tools ## Run all tests against real servers; with the race detector but fo
 	$(GO) test -C deploy -timeout 20m ./...
 
 .PHONY: tools
-tools: ## Get the servers that the tests run against: mosquitto, influxd, Mailpit and amtool.
-	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
-		{ echo "installing mosquitto"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq mosquitto; }
-	@command -v amtool >/dev/null || \
-		{ echo "installing amtool"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends prometheus-alertmanager; }
+tools: ## Get the servers and tools that the tests run against, from Debian's packages and the Go module proxy.
+	@PATH="$$PATH:/usr/sbin"; for tool in $(DEBIAN); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
+		test -z "$$missing" || { echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
 	$(GO) run ./internal/testserver/setup
+
+# Programs, and Debian's packages that have them.
+DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 

@@ -52,7 +52,7 @@ func collector() board {
 			}},
 			{title: "计算与资源", height: 8, panels: []panel{
 				{kind: lines, width: 8, title: "统计的设备日", about: "每小时统计的设备日数，含重算。", unit: pieces, min: ptr(0),
-					queries: ask(`sum(increase(greentally_device_days_tallied_total[1h]))`, "设备日")},
+					queries: ask(`sum(increase(greentally_tallies_total[1h]))`, "设备日")},
 				{kind: lines, width: 8, title: "内存", about: "进程占用的内存。", unit: memory, min: ptr(0),
 					queries: ask(`max(process_resident_memory_bytes and on (job, instance) greentally_registry_valid)`, "内存")},
 				{kind: lines, width: 8, title: "处理器", about: "进程占用的处理器，100% 为一个核。", unit: ratio, decimals: 1, min: ptr(0),

@@ -20,7 +20,7 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer, registryValid func() bool) *metrics {
 	m := &metrics{
 		days: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "greentally_device_days_tallied_total", Help: "Device-days tallied, repetitions included."}),
+			Name: "greentally_tallies_total", Help: "Device-days tallied, repetitions included."}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "greentally_tally_seconds", Help: "Time to tally the device-days of one round.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)}),

@@ -108,6 +108,16 @@ func launch(t testing.TB, make func() *Server) *Server {
 	return nil
 }
 
+// Command runs a server by its command, which is made anew each time it starts, and waits
+// until it is ready. It does not look for other ports if somebody has taken its own.
+func Command(t testing.TB, url string, command func() *exec.Cmd, ready func() error) *Server {
+	t.Helper()
+	s := &Server{t: t, url: url, command: command, ready: ready}
+	t.Cleanup(s.Stop)
+	s.Start()
+	return s
+}
+
 // FreePort returns a port on the loopback address that was free just now.
 func FreePort(t testing.TB) int {
 	t.Helper()
@@ -225,6 +235,9 @@ func build(ctx context.Context, tool, version string, args ...string) (string, e
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
 	root := filepath.Dir(strings.TrimSpace(string(out)))
+	if filepath.Base(root) == "deploy" { // a module of its own inside
+		root = filepath.Dir(root)
+	}
 	dir := filepath.Join(root, ".cache", "bin")
 	binary := filepath.Join(dir, tool+"-"+version)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
