@@ -22,7 +22,7 @@ func All() ([]Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	boards := []board{community(rates), bins(), batteries(rates), lighting(rates), scorecard(rates), city(rates), collector()}
+	boards := []board{community(rates), bins(), batteries(rates), lighting(rates), scorecard(), city(rates), collector()}
 	all := make([]Dashboard, len(boards))
 	for i, b := range boards {
 		text, err := b.build(boards)
