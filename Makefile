@@ -13,11 +13,13 @@ test: tools ## Run all tests with the race detector, against real servers.
 	$(GO) test -race -timeout 20m ./...
 
 .PHONY: tools
-tools: ## Get the servers that the tests run against: mosquitto, influxd, Mailpit and amtool.
+tools: ## Get the servers that the tests run against: mosquitto, influxd, Mailpit, amtool and Prometheus.
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
 		{ echo "installing mosquitto"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq mosquitto; }
 	@command -v amtool >/dev/null || \
 		{ echo "installing amtool"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends prometheus-alertmanager; }
+	@command -v prometheus >/dev/null || \
+		{ echo "installing prometheus"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends prometheus; }
 	$(GO) run ./internal/testserver/setup
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
