@@ -17,13 +17,15 @@ test: tools ## Run all tests against real servers; with the race detector but fo
 	$(GO) test -C deploy -timeout 20m ./...
 
 .PHONY: tools
-tools: ## Get the servers and tools that the tests run against, from Debian's packages and the Go module proxy.
+tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
 	@PATH="$$PATH:/usr/sbin"; for tool in $(DEBIAN); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 		test -z "$$missing" || { echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
+	@test -d tools/grafana/node_modules || npm ci --prefix tools/grafana --silent --no-audit --no-fund
 	$(GO) run ./internal/testserver/setup
 
 # Programs, and Debian's packages that have them.
-DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus
+DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus \
+	npm=npm
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 

@@ -1,5 +1,10 @@
 package greentally
 
+import (
+	"math"
+	"strconv"
+)
+
 // Verdict is the outcome of an indicator.
 type Verdict string
 
@@ -15,6 +20,23 @@ const (
 type Target struct {
 	AtLeast *float64 `yaml:"at_least,omitempty" json:"at_least,omitempty"`
 	AtMost  *float64 `yaml:"at_most,omitempty" json:"at_most,omitempty"`
+}
+
+// In writes the target of an indicator that has the unit, such as "≥ 95%" of a ratio and
+// "≤ 2.5" of anything else.
+func (t Target) In(unit string) string {
+	sign, bound := "≥ ", t.AtLeast
+	if bound == nil {
+		sign, bound = "≤ ", t.AtMost
+	}
+	if bound == nil {
+		return ""
+	}
+	if unit == "ratio" {
+		percent := math.Round(1e8**bound) / 1e6 // 0.29 × 100 is a little less than 29
+		return sign + strconv.FormatFloat(percent, 'f', -1, 64) + "%"
+	}
+	return sign + strconv.FormatFloat(*bound, 'f', -1, 64)
 }
 
 // IndicatorValue is one indicator of one community over one month, with all that

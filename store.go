@@ -17,6 +17,7 @@ type Store interface {
 	ReadingStore
 	DeviceDayStore
 	IndicatorStore
+	AssessmentStore
 	RecordStore
 	AlertStore
 	Close() error
@@ -47,6 +48,14 @@ type IndicatorStore interface {
 
 	// Indicators returns a community's indicators of a month, sorted by name.
 	Indicators(ctx context.Context, community string, month Month) ([]IndicatorValue, error)
+}
+
+// AssessmentStore keeps the latest assessments.
+type AssessmentStore interface {
+	WriteAssessments(ctx context.Context, assessments []Assessment) error
+
+	// Assessments returns a community's assessments of a month, sorted by scheme.
+	Assessments(ctx context.Context, community string, month Month) ([]Assessment, error)
 }
 
 // RecordStore keeps a copy of the records for reports and dashboards. Their

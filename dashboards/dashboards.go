@@ -22,7 +22,7 @@ func All() ([]Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	boards := []board{community(rates), bins(), batteries(rates), lighting(rates), scorecard(rates), city(rates), collector()}
+	boards := []board{community(rates), bins(), batteries(rates), lighting(rates), scorecard(), city(rates), collector()}
 	all := make([]Dashboard, len(boards))
 	for i, b := range boards {
 		text, err := b.build(boards)
@@ -101,6 +101,10 @@ func (b board) build(all []board) ([]byte, error) {
 		return nil, err
 	}
 	built.SchemaVersion = schema
+	for i := range built.Templating.List {
+		v := &built.Templating.List[i]
+		v.Auto, v.AutoMin, v.AutoCount = nil, nil, nil // are of intervals alone
+	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)

@@ -97,6 +97,9 @@ func TestPanels(t *testing.T) {
 			if !chinese(p.Description) || !strings.HasSuffix(p.Description, "。") {
 				t.Errorf("%s: description %q", where, p.Description)
 			}
+			if !chinese(p.FieldConfig.Defaults.NoValue) && !strings.HasPrefix(p.FieldConfig.Defaults.NoValue, "0") {
+				t.Errorf("%s: shows %q where there is nothing", where, p.FieldConfig.Defaults.NoValue)
+			}
 			if p.FieldConfig.Defaults.Unit == "" {
 				t.Errorf("%s: has no unit", where)
 			}

@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -46,7 +47,7 @@ type panel struct {
 
 	since    string // its own range of time, such as 24h or now/M; else the dashboard's
 	interval string // the least that points lie apart
-	none     string // what is shown where there is nothing, which is then no fault
+	none     string // what is shown where there is nothing, which is then no fault; else that there is none
 	values   []span // numbers that are shown as words
 	limits   bool   // of lines: show steps as lines
 	dots     bool   // of lines: a dot for each point
@@ -54,7 +55,9 @@ type panel struct {
 	columns []column // of a table
 	sort    string   // title of the column that a table is sorted by
 	desc    bool
-	pivot   bool // of a table: a column for each series, a row for each time
+	tally   []string // of a table: a row for all that agree in these, and how many they are
+	titled  bool     // a series for each title_zh that the query gives beside a value; of a table: a column
+	named   bool     // of ranking: a bar for each row that the query gives: a title and a value
 }
 
 // step is a color from a value on; the first one's value means nothing.
@@ -88,6 +91,15 @@ type column struct {
 	digits float64
 }
 
+// counted is the column that tally makes, titledTime that of the times of titled.
+const (
+	counted    = "at_least (count)"
+	titledTime = `Time\title_zh`
+)
+
+// noData is what a panel shows that should not be empty.
+const noData = "暂无数据"
+
 func ptr(v float64) *float64 { return &v }
 
 // fluent is what the builders of all kinds of panels have.
@@ -116,7 +128,10 @@ type fluent[B any] interface {
 }
 
 func (p panel) build(id, height uint32) cog.Builder[dashboard.Panel] {
-	last := common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}).Values(false)
+	last := common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}).Values(p.named)
+	if p.named {
+		last.Limit(100)
+	}
 	switch p.kind {
 	case value:
 		return finish(stat.NewPanelBuilder().ReduceOptions(last).GraphMode(common.BigValueGraphModeNone).Orientation(common.VizOrientationAuto).
@@ -124,10 +139,11 @@ func (p panel) build(id, height uint32) cog.Builder[dashboard.Panel] {
 	case dial:
 		return finish(gauge.NewPanelBuilder().ReduceOptions(last).Orientation(common.VizOrientationAuto), p, id, height)
 	case ranking:
-		return finish(bargauge.NewPanelBuilder().ReduceOptions(last).Orientation(common.VizOrientationAuto).Orientation(common.VizOrientationHorizontal).
+		return finish(bargauge.NewPanelBuilder().ReduceOptions(last).Orientation(common.VizOrientationHorizontal).
 			DisplayMode(common.BarGaugeDisplayModeBasic).ValueMode(common.BarGaugeValueModeText), p, id, height)
 	case shares:
-		return finish(piechart.NewPanelBuilder().ReduceOptions(last).PieType(piechart.PieChartTypeDonut).
+		return finish(piechart.NewPanelBuilder().ReduceOptions(last).PieType(piechart.PieChartTypeDonut).Orientation(common.VizOrientationAuto).
+			Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeSingle).Sort(common.SortOrderNone)).
 			DisplayLabels([]piechart.PieChartLabels{piechart.PieChartLabelsPercent}).
 			Legend(piechart.NewPieChartLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom)), p, id, height)
 	case heat:
@@ -136,7 +152,7 @@ func (p panel) build(id, height uint32) cog.Builder[dashboard.Panel] {
 			YAxis(heatmap.NewYAxisConfigBuilder().AxisPlacement(common.AxisPlacementLeft)).
 			Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle)), p, id, height)
 	case sheet:
-		t := table.NewPanelBuilder().ShowHeader(true)
+		t := table.NewPanelBuilder().ShowHeader(true).Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{}))
 		if p.sort != "" {
 			t.SortBy([]cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(p.sort).Desc(p.desc)})
 		}
@@ -163,7 +179,7 @@ func finish[B fluent[B]](b B, p panel, id, height uint32) B {
 	b.Id(id).Title(p.title).Description(p.about).Datasource(p.queries[0].source.ref()).
 		Height(height).Span(p.width).Unit(p.unit).Decimals(p.decimals)
 	for i, q := range p.queries {
-		b.WithTarget(q.build(i, p.kind == sheet && !p.pivot))
+		b.WithTarget(q.build(i, p.kind == sheet || p.titled || p.named))
 	}
 	if p.min != nil {
 		b.Min(*p.min)
@@ -180,9 +196,7 @@ func finish[B fluent[B]](b B, p panel, id, height uint32) B {
 	if len(p.values) > 0 {
 		b.Mappings(spanMappings(p.values))
 	}
-	if p.none != "" {
-		b.NoValue(p.none)
-	}
+	b.NoValue(cmp.Or(p.none, noData))
 	if p.since != "" {
 		b.TimeFrom(p.since).HideTimeOverride(true)
 	}
@@ -200,16 +214,43 @@ func finish[B fluent[B]](b B, p panel, id, height uint32) B {
 	for _, o := range p.overrides() {
 		b.OverrideByName(o.name, o.properties)
 	}
-	switch {
-	case p.pivot:
-		b.WithTransformation(dashboard.DataTransformerConfig{Id: "joinByField", Options: map[string]string{"byField": "Time", "mode": "outer"}})
-	case p.kind == sheet && len(p.queries) > 1: // a row for those that agree in all that they have in common
-		b.WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: struct{}{}})
-	}
-	if p.kind == sheet && !p.pivot {
-		b.WithTransformation(p.order())
+	for _, t := range p.transformations() {
+		b.WithTransformation(t)
 	}
 	return b
+}
+
+// transformations make of what the queries give what the panel shows.
+func (p panel) transformations() (all []dashboard.DataTransformerConfig) {
+	add := func(id string, options any) {
+		all = append(all, dashboard.DataTransformerConfig{Id: id, Options: options})
+	}
+	if p.titled {
+		add("groupingToMatrix", map[string]string{"columnField": "title_zh", "rowField": "Time", "valueField": "value", "emptyValue": "null"})
+		add("convertFieldType", map[string]any{"conversions": []map[string]string{{"targetField": titledTime, "destinationType": "time"}}})
+		return all
+	}
+	if p.named {
+		add("sortBy", map[string]any{"fields": struct{}{}, "sort": []map[string]any{{"field": "value", "desc": true}}})
+	}
+	if p.kind != sheet {
+		return all
+	}
+	if len(p.queries) > 1 { // a row for those that agree in all that they have in common
+		add("merge", struct{}{})
+	}
+	if len(p.tally) > 0 {
+		type operation struct {
+			Operation    string   `json:"operation"`
+			Aggregations []string `json:"aggregations"`
+		}
+		fields := map[string]operation{"at_least": {"aggregate", []string{"count"}}}
+		for _, name := range p.tally {
+			fields[name] = operation{"groupby", []string{}}
+		}
+		add("groupBy", map[string]any{"fields": fields})
+	}
+	return append(all, p.order())
 }
 
 // override is what is different about one column.

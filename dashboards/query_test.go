@@ -42,8 +42,13 @@ type shown struct {
 	Transformations          []struct {
 		ID      string
 		Options struct {
-			IndexByName   map[string]int
-			ExcludeByName map[string]bool
+			IndexByName   map[string]int  // organize
+			ExcludeByName map[string]bool // organize
+			ValueField    string          // groupingToMatrix
+			Fields        map[string]struct {
+				Operation    string
+				Aggregations []string
+			} // groupBy
 		}
 	}
 	Options struct {
@@ -165,9 +170,15 @@ type choices map[string]string
 
 const everything = ".*"
 
-// into puts the choices into a text as Grafana does for InfluxQL.
+// into puts the choices into a text as Grafana does for InfluxQL: what stands in a regular
+// expression is quoted for that.
 func (c choices) into(text string) string {
 	for name, value := range c {
+		quoted := regexp.QuoteMeta(value)
+		if value == everything {
+			quoted = everything
+		}
+		text = strings.ReplaceAll(text, "/^$"+name+"$/", "/^"+quoted+"$/")
 		text = regexp.MustCompile(`\$\{`+name+`(:\w+)?\}|\$`+name+`\b`).ReplaceAllStringFunc(text, func(string) string { return value })
 	}
 	return text
@@ -188,7 +199,7 @@ func (a *asker) options(t *testing.T, v chosen, c choices) (values []string) {
 	}
 	for _, s := range a.ask(t, *v.Datasource, c.into(v.Query)) {
 		for _, row := range s.Values {
-			if value := regexp.QuoteMeta(row[1].(string)); !slices.Contains(values, value) {
+			if value := row[1].(string); !slices.Contains(values, value) {
 				values = append(values, value)
 			}
 		}
@@ -212,6 +223,11 @@ func (a *asker) begin(t *testing.T, d grafana) choices {
 			c[v.Name] = everything
 		default:
 			c[v.Name] = options[0]
+			if current, ok := v.Current.Value.(string); ok {
+				if c[v.Name] = current; !slices.Contains(options, current) {
+					t.Errorf("%s: variable %s is %q to begin with, which it cannot be", d.Title, v.Name, current)
+				}
+			}
 		}
 	}
 	return c
@@ -304,9 +320,9 @@ func TestQueries(t *testing.T) {
 			}
 		}
 		for _, note := range d.Annotations.List {
-			// Nothing happens to the simulator's battery boxes and lights.
+			// No rule that is shipped about lights is critical.
 			found := a.ask(t, note.Datasource, shown{}.query(t, d, note.Target, first))
-			if (d.file == "community" || d.file == "bins") && !has(found) {
+			if !has(found) && !(d.file == "lighting" && note.Name == "紧急告警") {
 				t.Errorf("%s: annotation %s finds nothing", d.Title, note.Name)
 			}
 		}
@@ -332,7 +348,7 @@ func (a *asker) all(t *testing.T, d grafana, c choices, wide bool) {
 			}
 			a.seen[q.Datasource.UID+text] = true
 			found := a.ask(t, q.Datasource, text)
-			if !has(found) && (wide || p.FieldConfig.Defaults.NoValue == "") {
+			if !has(found) && (wide || p.FieldConfig.Defaults.NoValue == noData) {
 				t.Errorf("%s, %s: nothing comes back with %v from %s", d.Title, p.Title, c, text)
 			}
 			if q.ResultFormat == "table" {
@@ -373,10 +389,29 @@ func (p shown) hidden(column string) bool {
 	return false
 }
 
+// becomes returns what a column of an answer is called in the panel; the empty name is that of
+// values which have the panel's unit.
+func (p shown) becomes(column string) string {
+	if column == "time" {
+		column = "Time"
+	}
+	for _, transformation := range p.Transformations {
+		switch o := transformation.Options; {
+		case transformation.ID == "groupingToMatrix" && column == "Time":
+			return titledTime
+		case transformation.ID == "groupingToMatrix" && column == o.ValueField, transformation.ID == "sortBy":
+			return ""
+		case transformation.ID == "groupBy" && o.Fields[column].Operation == "aggregate":
+			return column + " (" + o.Fields[column].Aggregations[0] + ")"
+		}
+	}
+	return column
+}
+
 // numbersHaveUnits fails unless each column of numbers of a table is hidden or has a unit.
 func (p shown) numbersHaveUnits(t *testing.T, d grafana, found []series) {
 	t.Helper()
-	said := map[string]bool{}
+	said := map[string]bool{"": true}
 	for _, o := range p.FieldConfig.Overrides {
 		for _, property := range o.Properties {
 			if property.ID == "unit" {
@@ -387,10 +422,7 @@ func (p shown) numbersHaveUnits(t *testing.T, d grafana, found []series) {
 	for _, s := range found {
 		for _, row := range s.Values {
 			for i, v := range row {
-				name := s.Columns[i]
-				if name == "time" {
-					name = "Time"
-				}
+				name := p.becomes(s.Columns[i])
 				if _, is := v.(float64); is && !said[name] && !p.hidden(name) {
 					t.Errorf("%s, %s: column %s has no unit", d.Title, p.Title, name)
 					said[name] = true

@@ -3,10 +3,7 @@ package dashboards
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -40,6 +37,7 @@ const (
 	memory   = "bytes"
 	entries  = "suffix: 个条目"
 	failures = "suffix: 次/小时"
+	points   = "suffix: 分"
 )
 
 // word is how something is shown.
@@ -71,7 +69,13 @@ var (
 		string(greentally.Pass): {"达标", green}, string(greentally.Fail): {"未达标", red},
 		string(greentally.InsufficientData): {"数据不足", orange}, string(greentally.NoTarget): {"无目标值", grey},
 	}
-	units = map[string]word{
+	// Of schemes: one may give points and say nothing of how many are enough.
+	judgements = map[string]word{
+		string(greentally.Pass): {"达标", green}, string(greentally.Fail): {"未达标", red},
+		string(greentally.InsufficientData): {"尚不能判定", orange}, string(greentally.NoTarget): {"不设达标线", grey},
+	}
+	nothing = map[string]word{"": {text: "—"}}
+	units   = map[string]word{
 		"ratio": {text: "%"}, "kg": {text: "kg"}, "kWh": {text: "kWh"}, "h": {text: "小时"}, "boxes": {text: "个"}, "lamps": {text: "盏"},
 		"g/household": {text: "g/户"}, "g/person": {text: "g/人"},
 	}
@@ -111,9 +115,13 @@ func shippedRates() (rates, error) {
 	return all, nil
 }
 
-// titles are the names of the indicators, for tables.
+// titles are the names of the indicators.
 func (all rates) titles() map[string]word {
-	return all.words(func(r rate) string { return r.Title.ZH })
+	found := map[string]word{}
+	for name, r := range all {
+		found[name] = word{text: r.Title.ZH}
+	}
+	return found
 }
 
 // shares are the names of the indicators that are shares, for charts; of those that are
@@ -128,58 +136,12 @@ func (all rates) shares(only ...string) map[string]word {
 	return found
 }
 
-// targets are the targets of the indicators, for tables.
-func (all rates) targets() map[string]word {
-	return all.words(func(r rate) string {
-		if goal := r.goal(); goal != "" {
-			return goal
-		}
-		return "—"
-	})
-}
-
-// units are the units of the indicators, for tables.
-func (all rates) units() map[string]word {
-	return all.words(func(r rate) string { return units[r.Unit].text })
-}
-
-func (all rates) words(of func(rate) string) map[string]word {
-	found := map[string]word{}
-	for name, r := range all {
-		found[name] = word{text: of(r)}
-	}
-	return found
-}
-
-// amounts is the condition on indicators that are no shares. One that a user adds and that
-// is none shows among the shares.
-func (all rates) amounts() string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if all[name].Unit != "ratio" {
-			names = append(names, name)
-		}
-	}
-	return `/^(` + strings.Join(names, "|") + `)$/`
-}
-
 // goal is the target as it is written.
 func (r rate) goal() string {
-	switch {
-	case r.Target == nil:
+	if r.Target == nil {
 		return ""
-	case r.Target.AtLeast != nil:
-		return "≥ " + r.in(*r.Target.AtLeast)
-	default:
-		return "≤ " + r.in(*r.Target.AtMost)
 	}
-}
-
-func (r rate) in(v float64) string {
-	if r.Unit == "ratio" {
-		return strconv.FormatFloat(100*v, 'f', -1, 64) + "%"
-	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
+	return r.Target.In(r.Unit)
 }
 
 // title is the indicator's with its target.

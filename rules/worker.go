@@ -26,6 +26,7 @@ type Store interface {
 	Readings(context.Context, greentally.ReadingQuery) iter.Seq2[greentally.Reading, error]
 	greentally.DeviceDayStore
 	WriteIndicators(context.Context, []greentally.IndicatorValue) error
+	WriteAssessments(context.Context, []greentally.Assessment) error
 	Records(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
 	Alerts(ctx context.Context, community string, from, to time.Time) ([]greentally.Alert, error)
 }
@@ -38,7 +39,7 @@ type Registry interface {
 	Kind(name string) (*greentally.Kind, bool)
 }
 
-// Worker keeps device-days and indicators up to date. One goroutine at a time may
+// Worker keeps device-days, indicators and assessments up to date. One goroutine at a time may
 // call Apply.
 type Worker struct {
 	Store      Store
@@ -46,6 +47,10 @@ type Worker struct {
 	Indicators *indicators.Set
 	Now        func() time.Time
 	Log        *slog.Logger
+
+	// Assess, if not nil, holds a community's month against certification schemes. It is
+	// given all records of the community.
+	Assess func(*greentally.Community, greentally.Month, []greentally.IndicatorValue, []greentally.Record) ([]greentally.Assessment, error)
 
 	// Tallied and Computed, if not nil, are told of each round's work.
 	Tallied  func(days int, took time.Duration)
@@ -63,7 +68,7 @@ type absence struct {
 }
 
 // Apply tallies the device-days that the touches can have changed, and computes the
-// indicators of their months. Doing it twice changes nothing.
+// indicators and assessments of their months. Doing it twice changes nothing.
 func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 	start := w.Now()
 	registry := w.Registry()
@@ -151,6 +156,9 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 			if w.Computed != nil {
 				w.Computed(values)
 			}
+			if err := w.assess(ctx, registry, community, month, values, attested.all); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -201,6 +209,21 @@ func (w *Worker) compute(ctx context.Context, community string, month greentally
 	return w.Indicators.Compute(indicators.Evidence{
 		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records, Alerts: alerts, Location: loc,
 	}), nil
+}
+
+// assess writes a community's assessments of a month by the schemes that are in effect then.
+// A scheme that cannot be evaluated stops nothing else: trying again would not help.
+func (w *Worker) assess(ctx context.Context, registry Registry, community string, month greentally.Month, values []greentally.IndicatorValue, records []greentally.Record) error {
+	c, ok := registry.Community(community)
+	if w.Assess == nil || !ok {
+		return nil
+	}
+	all, err := w.Assess(c, month, values, records)
+	if err != nil {
+		w.Log.Error("the month cannot be held against the schemes", "community", community, "month", month.String(), "error", err)
+		return nil
+	}
+	return w.Store.WriteAssessments(ctx, slices.DeleteFunc(all, func(a greentally.Assessment) bool { return !a.Effective.Has(month) }))
 }
 
 func byDevice(touches []Touch) map[greentally.DeviceKey][]Touch {

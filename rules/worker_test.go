@@ -68,6 +68,40 @@ func newWorker(t interface{ Fatal(...any) }, store rules.Store) (*rules.Worker, 
 	}, loc
 }
 
+// TestAssessments has a month assessed by three schemes, of which one is not in effect.
+func TestAssessments(t *testing.T) {
+	store := &memory.Store{}
+	worker, loc := newWorker(t, store)
+	record := greentally.Record{ID: "r", Community: "c", Type: "document", Date: october.First()}
+	if err := store.WriteRecords(t.Context(), []greentally.Record{record}); err != nil {
+		t.Fatal(err)
+	}
+	last := october.First().Add(-1)
+	worker.Assess = func(c *greentally.Community, month greentally.Month, values []greentally.IndicatorValue, records []greentally.Record) ([]greentally.Assessment, error) {
+		if c != community || month != october || len(values) != 1 || values[0].Indicator != "collected" || len(records) != 1 || records[0].ID != "r" {
+			t.Errorf("assess %s in %s by %v and %v", c.ID, month, values, records)
+		}
+		return []greentally.Assessment{
+			{Community: "c", Month: month, Scheme: "a"}, {Community: "c", Month: month, Scheme: "b"},
+			{Community: "c", Month: month, Scheme: "over", Effective: greentally.Period{Until: &last}},
+		}, nil
+	}
+	touch := []rules.Touch{{DeviceKey: greentally.DeviceKey{Community: "c"}, From: october.First().Start(loc), To: october.First().Start(loc)}}
+	if err := worker.Apply(t.Context(), touch); err != nil {
+		t.Fatal(err)
+	}
+	all, err := store.Assessments(t.Context(), "c", october)
+	if err != nil || len(all) != 2 || all[0].Scheme != "a" || all[1].Scheme != "b" {
+		t.Errorf("%v, %v; want the two schemes that are in effect", all, err)
+	}
+	worker.Assess = func(*greentally.Community, greentally.Month, []greentally.IndicatorValue, []greentally.Record) ([]greentally.Assessment, error) {
+		return nil, errors.New("a scheme that is wrong")
+	}
+	if err := worker.Apply(t.Context(), touch); err != nil {
+		t.Errorf("a scheme that cannot be evaluated stopped the tallies: %v", err)
+	}
+}
+
 // TestLawOrderDoesNotMatter checks that readings that arrive in any order, in any
 // pieces, with repetitions, end in the device-days that one look at all of them gives.
 func TestLawOrderDoesNotMatter(t *testing.T) {

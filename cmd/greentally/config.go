@@ -87,7 +87,7 @@ type influxdbConfig struct {
 	Org              string              `yaml:"org,omitempty" env:"ORG"`
 	TokenFile        string              `yaml:"token_file,omitempty" env:"TOKEN_FILE" jsonschema_description:"File with the token; for 1.8, with user:password."`
 	Bucket           string              `yaml:"bucket,omitempty" env:"BUCKET" jsonschema:"default=greentally" jsonschema_description:"For readings; for 1.8 a database."`
-	DerivedBucket    string              `yaml:"derived_bucket,omitempty" env:"DERIVED_BUCKET" jsonschema:"default=greentally_derived" jsonschema_description:"For device-days, indicators and records."`
+	DerivedBucket    string              `yaml:"derived_bucket,omitempty" env:"DERIVED_BUCKET" jsonschema:"default=greentally_derived" jsonschema_description:"For device-days, indicators, assessments, records and alerts."`
 	Retention        greentally.Duration `yaml:"retention,omitempty" env:"RETENTION" jsonschema_description:"How long a new bucket keeps readings, such as 17520h. Default: for ever."`
 	DerivedRetention greentally.Duration `yaml:"derived_retention,omitempty" env:"DERIVED_RETENTION"`
 	CreateBuckets    *bool               `yaml:"create_buckets,omitempty" env:"CREATE_BUCKETS" jsonschema:"default=true" jsonschema_description:"Create the buckets if they are not there and the token allows it."`

@@ -172,7 +172,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer")}
 	watch := &ingest.Watch{Decode: registry.Decode}
 	metrics.ObserveLatest(watch.LatestByKind)
-	worker := newWorker(store, registry, set, log)
+	worker := newWorker(store, registry, set, certification, log)
 	alertsLog := log.With("part", "alerts")
 	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, alertsLog)
 	if err != nil {
@@ -192,8 +192,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		telling.seeIndicators(ctx, values, registry.Current())
 	}
 	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
-	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
-	copies := make(chan struct{}, 1)                 // asks for records to be copied to the store
+	reporter := newWorker(store, registry, set, certification, log) // for requests; it tallies nothing
+	copies := make(chan struct{}, 1)                                // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {

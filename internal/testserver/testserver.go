@@ -1,4 +1,4 @@
-// Package testserver runs real servers for tests: mosquitto from Debian's packages, and
+// Package testserver runs real servers for tests: mosquitto and Prometheus from Debian's packages, and
 // InfluxDB 1.8.10 and Mailpit built through the Go module proxy from tools/influxd and
 // tools/mailpit. A test whose server is missing fails, and says how to get it.
 package testserver

@@ -3,10 +3,10 @@
 //
 // Readings are points of a measurement named after the kind of device, with the tags
 // community, site, device and stream and a field for each quantity. Device-days,
-// indicators and records are in a bucket of their own (measurements device_day,
-// indicator, record and alert): numbers as fields of their own for dashboards, and the whole
-// as JSON in the field json, from which it is read back. Months of device-days are read from
-// the field packed, which is short.
+// indicators, assessments, records and alerts are in a bucket of their own (measurements
+// device_day, indicator, assessment, record and alert): what dashboards show as fields of
+// their own, and the whole as JSON in the field json, from which it is read back. Months of
+// device-days are read from the field packed, which is short.
 //
 // The package retries nothing and buffers nothing: package ingest does, and must know.
 package influx

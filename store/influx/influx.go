@@ -36,7 +36,7 @@ type Config struct {
 	TLS   *tls.Config
 
 	Bucket        string // for readings; for 1.8 a database, or database/policy
-	DerivedBucket string // for device-days, indicators and records
+	DerivedBucket string // for device-days, indicators, assessments, records and alerts
 
 	// CreateBuckets makes the buckets if they are not there; Retention and
 	// DerivedRetention are how long they then keep things, 0 for ever.
@@ -607,7 +607,11 @@ func (s *Store) WriteIndicators(ctx context.Context, values []greentally.Indicat
 		}
 		p.AddTag(tagCommunity, v.Community).AddTag("indicator", v.Indicator).
 			AddField("completeness", v.Completeness).AddField("verdict", string(v.Verdict)).AddField("known", v.Value != nil).
-			AddField("estimated_share", v.EstimatedShare)
+			AddField("estimated_share", v.EstimatedShare).
+			AddField("unit", v.Unit).AddField("title_zh", v.Title.ZH).AddField("title_en", v.Title.EN).AddField("target", "")
+		if v.Target != nil {
+			p.AddField("target", v.Target.In(v.Unit))
+		}
 		for name, number := range map[string]*float64{"value": v.Value, "numerator": v.Numerator, "denominator": v.Denominator, "uncertainty": v.Uncertainty} {
 			if number != nil {
 				p.AddField(name, *number)
@@ -625,6 +629,37 @@ func (s *Store) Indicators(ctx context.Context, community string, month greental
 		func(v greentally.IndicatorValue) string { return v.Indicator })
 	slices.SortFunc(values, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
 	return values, err
+}
+
+// WriteAssessments stores the assessments.
+func (s *Store) WriteAssessments(ctx context.Context, assessments []greentally.Assessment) error {
+	points := make([]*write.Point, len(assessments))
+	for i := range assessments {
+		a := &assessments[i]
+		p, err := derivedPoint("assessment", a.Month.First().Start(time.UTC), a)
+		if err != nil {
+			return fmt.Errorf("assessment by %s: %w", a.Scheme, err)
+		}
+		p.AddTag(tagCommunity, a.Community).AddTag("scheme", a.Scheme).
+			AddField("at_least", a.AtLeast).AddField("at_most", a.AtMost).AddField("total", a.Total).
+			AddField("verdict", string(a.Verdict)).AddField("complete", a.Complete).AddField("verified", a.Verified).
+			AddField("title_zh", a.Title.ZH).AddField("title_en", a.Title.EN).
+			AddField("level", a.Level).AddField("level_zh", a.LevelTitle.ZH).AddField("level_en", a.LevelTitle.EN)
+		if a.Total > 0 {
+			p.AddField("share_at_least", a.AtLeast/a.Total).AddField("share_at_most", a.AtMost/a.Total)
+		}
+		points[i] = p
+	}
+	return s.writeDerived(ctx, "assessments", points)
+}
+
+// Assessments returns a community's assessments of a month.
+func (s *Store) Assessments(ctx context.Context, community string, month greentally.Month) ([]greentally.Assessment, error) {
+	at := month.First().Start(time.UTC)
+	assessments, err := latest(ctx, s, "assessment", fieldJSON, tag(tagCommunity, community)+" AND "+between(at, at.Add(1)), rows.JSON[greentally.Assessment](),
+		func(a greentally.Assessment) string { return a.Scheme })
+	slices.SortFunc(assessments, func(a, b greentally.Assessment) int { return strings.Compare(a.Scheme, b.Scheme) })
+	return assessments, err
 }
 
 // WriteRecords stores the records.

@@ -20,7 +20,8 @@ type Store struct {
 	mu         sync.RWMutex
 	readings   map[series]map[int64]greentally.Reading
 	days       map[dayKey][]byte // JSON, so that nothing is shared with the caller
-	indicators map[indicatorKey][]byte
+	indicators map[monthKey][]byte
+	assessed   map[monthKey][]byte
 	records    map[string][]byte
 	alerts     map[alertKey][]byte
 }
@@ -35,10 +36,10 @@ type dayKey struct {
 	date greentally.Date
 }
 
-type indicatorKey struct {
+type monthKey struct {
 	community string
 	month     greentally.Month
-	indicator string
+	name      string // of the indicator or the scheme
 }
 
 type alertKey struct {
@@ -178,7 +179,7 @@ func (s *Store) WriteIndicators(_ context.Context, values []greentally.Indicator
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range values {
-		if err := put(&s.indicators, indicatorKey{v.Community, v.Month, v.Indicator}, v); err != nil {
+		if err := put(&s.indicators, monthKey{v.Community, v.Month, v.Indicator}, v); err != nil {
 			return err
 		}
 	}
@@ -189,19 +190,44 @@ func (s *Store) WriteIndicators(_ context.Context, values []greentally.Indicator
 func (s *Store) Indicators(_ context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var all []greentally.IndicatorValue
-	for key, data := range s.indicators {
-		if key.community != community || key.month != month {
-			continue
+	return ofMonth[greentally.IndicatorValue](s.indicators, community, month)
+}
+
+// ofMonth returns what there is of a community's month, sorted by name.
+func ofMonth[V any](m map[monthKey][]byte, community string, month greentally.Month) ([]V, error) {
+	var keys []monthKey
+	for key := range m {
+		if key.community == community && key.month == month {
+			keys = append(keys, key)
 		}
-		var v greentally.IndicatorValue
-		if err := json.Unmarshal(data, &v); err != nil {
+	}
+	slices.SortFunc(keys, func(a, b monthKey) int { return strings.Compare(a.name, b.name) })
+	all := make([]V, len(keys))
+	for i, key := range keys {
+		if err := json.Unmarshal(m[key], &all[i]); err != nil {
 			return nil, err
 		}
-		all = append(all, v)
 	}
-	slices.SortFunc(all, func(a, b greentally.IndicatorValue) int { return strings.Compare(a.Indicator, b.Indicator) })
 	return all, nil
+}
+
+// WriteAssessments stores the assessments.
+func (s *Store) WriteAssessments(_ context.Context, assessments []greentally.Assessment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range assessments {
+		if err := put(&s.assessed, monthKey{a.Community, a.Month, a.Scheme}, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Assessments returns a community's assessments of a month.
+func (s *Store) Assessments(_ context.Context, community string, month greentally.Month) ([]greentally.Assessment, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return ofMonth[greentally.Assessment](s.assessed, community, month)
 }
 
 // WriteRecords stores the records.

@@ -2,7 +2,7 @@
 // that a single binary is a whole system.
 //
 // Readings come from package ingest and are read back by the tallies; device-days,
-// indicators and records come from package rules and are read by reports. The
+// indicators, assessments and records are read by reports. The
 // package computes nothing from them. Several processes may open the file at once.
 //
 // The tables can be read with the sqlite3 shell. For readings there is a view with a

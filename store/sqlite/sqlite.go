@@ -41,7 +41,7 @@ type device struct {
 var _ greentally.Store = (*Store)(nil)
 
 // schemaVersion is in the file's user_version.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // totalsTable has the device-days without their hours, in the order in which a month is
 // read: that is several times faster than from device_days.
@@ -65,6 +65,19 @@ create table alerts (
 	indicator text not null,
 	alert     text not null, -- JSON
 	primary key (community, fired, rule, device, indicator)
+) strict, without rowid;
+`
+
+// assessmentsTable has the latest assessments.
+const assessmentsTable = `
+create table assessments (
+	community  text not null,
+	month      text not null, -- 2006-01
+	scheme     text not null,
+	verdict    text not null,
+	level      text not null, -- '' if none is reached, or it is not known
+	assessment text not null, -- JSON
+	primary key (community, month, scheme)
 ) strict, without rowid;
 `
 
@@ -118,7 +131,7 @@ create table records (
 	record    text not null -- JSON
 ) strict, without rowid;
 create index records_by_date on records (community, date);
-` + alertsTable
+` + alertsTable + assessmentsTable
 
 // Open opens the file, and makes it if it is not there.
 func Open(ctx context.Context, file string) (*Store, error) {
@@ -164,7 +177,12 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 			fallthrough
 		case 2:
-			_, err := tx.ExecContext(ctx, alertsTable+"pragma user_version = 3")
+			if _, err := tx.ExecContext(ctx, alertsTable); err != nil {
+				return err
+			}
+			fallthrough
+		case 3:
+			_, err := tx.ExecContext(ctx, assessmentsTable+"pragma user_version = 4")
 			return err
 		}
 		return fmt.Errorf("it was written by another version of greentally (schema %d, this one knows %d)", version, schemaVersion)
@@ -491,6 +509,23 @@ func (s *Store) WriteIndicators(ctx context.Context, values []greentally.Indicat
 func (s *Store) Indicators(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
 	return list[greentally.IndicatorValue](ctx, s, "indicators",
 		"select detail from indicators where community = ? and month = ? order by indicator", community, month.String())
+}
+
+// WriteAssessments stores the assessments.
+func (s *Store) WriteAssessments(ctx context.Context, assessments []greentally.Assessment) error {
+	return s.writeJSON(ctx, "assessments", func(tx *sql.Tx) error {
+		return upsert(ctx, tx, `insert into assessments (community, month, scheme, verdict, level, assessment) values (?,?,?,?,?,?)
+			on conflict do update set verdict = excluded.verdict, level = excluded.level, assessment = excluded.assessment`, assessments,
+			func(a greentally.Assessment) ([]any, any) {
+				return []any{a.Community, a.Month.String(), a.Scheme, string(a.Verdict), a.Level}, a
+			})
+	})
+}
+
+// Assessments returns a community's assessments of a month.
+func (s *Store) Assessments(ctx context.Context, community string, month greentally.Month) ([]greentally.Assessment, error) {
+	return list[greentally.Assessment](ctx, s, "assessments",
+		"select assessment from assessments where community = ? and month = ? order by scheme", community, month.String())
 }
 
 // WriteRecords stores the records.

@@ -45,7 +45,7 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-// A file of schema 1 had no table of totals.
+// A file of schema 1 had no tables of totals, alerts and assessments.
 func TestSchema1(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "greentally.db")
 	october1 := greentally.Date{Year: 2026, Month: 10, Day: 1}
@@ -62,7 +62,7 @@ func TestSchema1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.ExecContext(t.Context(), `drop table device_day_totals; drop table alerts; create index device_days_by_date on device_days (community, date); pragma user_version = 1`)
+	_, err = db.ExecContext(t.Context(), `drop table device_day_totals; drop table alerts; drop table assessments; create index device_days_by_date on device_days (community, date); pragma user_version = 1`)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) greentally.Store) {
 		"Cancel":              testCancel,
 		"DeviceDays":          testDeviceDays,
 		"Indicators":          testIndicators,
+		"Assessments":         testAssessments,
 		"Records":             testRecords,
 		"Alerts":              testAlerts,
 	}
@@ -371,6 +372,34 @@ func testIndicators(t *testing.T, s greentally.Store) {
 		t.Fatal(err)
 	}
 	same(t, "the indicators", got, []greentally.IndicatorValue{none, full})
+}
+
+func testAssessments(t *testing.T, s greentally.Store) {
+	month, from := greentally.Month{Year: 2026, Month: time.October}, greentally.Date{Year: 2021, Month: time.January, Day: 1}
+	full := greentally.Assessment{Community: "jiayuan", Month: month, Scheme: "neimenggu", Title: greentally.Text{ZH: "评分“标准”", EN: "x"},
+		Source: `a "document"`, Effective: greentally.Period{From: &from}, Complete: true,
+		Items: []greentally.ItemResult{{Item: "a", Rule: "tiers", AtLeast: 1, AtMost: 2, Points: 3, Verdict: greentally.InsufficientData,
+			Reasons: []string{"none"}, Indicators: []string{"diversion"}, Records: []string{"r"}}},
+		AtLeast: 61, AtMost: 62, Total: 100, Verdict: greentally.Pass, Level: "blue", LevelTitle: greentally.Text{ZH: "蓝榜", EN: "Blue"}}
+	without := greentally.Assessment{Community: "jiayuan", Month: month, Scheme: "jiayuan_claims", Items: []greentally.ItemResult{},
+		Barred: []string{"led"}, Open: []string{"bagged"}, Verdict: greentally.Fail, Reason: "barred"}
+	before, next, elsewhere := full, full, full
+	before.AtLeast, before.Verdict, before.Level, before.LevelTitle = 0, greentally.InsufficientData, "", greentally.Text{}
+	next.Month = month.Next()
+	elsewhere.Community = "xixiang"
+	for _, assessments := range [][]greentally.Assessment{{before}, {full, without, next, elsewhere}, {full}, nil} {
+		if err := s.WriteAssessments(t.Context(), assessments); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Assessments(t.Context(), "jiayuan", month)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the assessments", got, []greentally.Assessment{without, full})
+	if got, err = s.Assessments(t.Context(), "none", month); err != nil || len(got) != 0 {
+		t.Errorf("no community has %d assessments: %v", len(got), err)
+	}
 }
 
 func testRecords(t *testing.T, s greentally.Store) {
