@@ -24,8 +24,8 @@ func TestSchema(t *testing.T) {
 	wrong := t.TempDir()
 	for name, change := range map[string][2]string{
 		"community": {`"graphMode": "none"`, `"graphMode": "some"`}, // another word
-		"bins":      {`"showHeader": true`, `"showHeader": 1`},       // another type
-		"city":      {`"showHeader"`, `"showsHeader"`},               // not known
+		"bins":      {`"showHeader": true`, `"showHeader": 1`},      // another type
+		"city":      {`"showHeader"`, `"showsHeader"`},              // not known
 	} {
 		text, err := os.ReadFile(name + ".json")
 		if err != nil {
