@@ -1,6 +1,6 @@
 # Behind a slow border: docker compose build --build-arg GOPROXY=https://goproxy.cn,direct
 ARG REGISTRY=docker.io
-FROM ${REGISTRY}/library/golang:1.26.0-bookworm AS build
+FROM ${REGISTRY}/library/golang:1.26.8 AS build
 ARG GOPROXY=https://proxy.golang.org,direct
 ENV CGO_ENABLED=0 GOPROXY=${GOPROXY} GOTOOLCHAIN=local
 WORKDIR /src

@@ -208,3 +208,47 @@ func readAll(t *testing.T, name string, text *strings.Builder) {
 		t.Fatal(err)
 	}
 }
+
+// TestDocumentedOverrides merges each docker-compose.override.yml of docs/deploying.md with docker-compose.yml, as docker
+// compose would.
+func TestDocumentedOverrides(t *testing.T) {
+	dir := checkout(t)
+	text, err := os.ReadFile("../docs/deploying.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n# docker-compose.override.yml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 4 {
+		t.Fatalf("there are %d", len(blocks))
+	}
+	for _, b := range blocks {
+		file := filepath.Join(dir, "docker-compose.override.yml")
+		if err := os.WriteFile(file, []byte(b[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml"), file}, cli.WithWorkingDirectory(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := o.LoadProject(t.Context())
+		if err != nil {
+			t.Errorf("%v in\n%s", err, b[1])
+			continue
+		}
+		if err := p.CheckContainerNameUnicity(); err != nil || len(p.Services) == 0 {
+			t.Errorf("%d services (%v) with\n%s", len(p.Services), err, b[1])
+		}
+		for name, s := range p.Services {
+			for other := range s.DependsOn {
+				if _, ok := p.Services[other]; !ok {
+					t.Errorf("%s depends on %s, which is not there with\n%s", name, other, b[1])
+				}
+			}
+			for _, port := range s.Ports {
+				if port.HostIP != "127.0.0.1" && port.Target != 8883 {
+					t.Errorf("%s: port %d is bound to %s with\n%s", name, port.Target, port.HostIP, b[1])
+				}
+			}
+		}
+	}
+}
