@@ -185,6 +185,14 @@ func (a *asker) draw(t *testing.T, d grafana, p shown, c choices) string {
 	if len(all)+len(rows) == 0 {
 		return `<div class="none">` + p.FieldConfig.Defaults.NoValue + `</div>`
 	}
+	for _, transformation := range p.Transformations {
+		switch transformation.ID {
+		case "groupingToMatrix", "sortBy":
+			all, rows = byTitle(rows), nil
+		case "groupBy":
+			rows = p.counted(rows)
+		}
+	}
 	switch {
 	case len(rows) > 0:
 		return p.table(rows)
@@ -198,6 +206,47 @@ func (a *asker) draw(t *testing.T, d grafana, p shown, c choices) string {
 		return p.heat(all)
 	}
 	return p.chart(d, t, all)
+}
+
+// byTitle makes a series for each title of rows of time, title and value.
+func byTitle(rows []series) (all []named) {
+	for _, s := range rows {
+		for _, row := range s.Values {
+			title := row[1].(string)
+			i := slices.IndexFunc(all, func(n named) bool { return n.name == title })
+			if i < 0 {
+				i = len(all)
+				all = append(all, named{name: title, color: palette[i%len(palette)]})
+			}
+			all[i].times, all[i].values = append(all[i].times, row[0].(float64)), append(all[i].values, row[2].(float64))
+		}
+	}
+	return all
+}
+
+// counted counts the rows that agree in all columns that are texts.
+func (p shown) counted(rows []series) []series {
+	out := series{Columns: []string{"time"}}
+	counts := map[string]int{}
+	for _, s := range rows {
+		for _, row := range s.Values {
+			line := []any{nil}
+			for i, v := range row[:len(row)-1] {
+				if i > 0 {
+					line = append(line, v)
+				}
+			}
+			key := fmt.Sprint(line)
+			if counts[key]++; counts[key] == 1 {
+				out.Values = append(out.Values, line)
+			}
+		}
+		out.Columns = append(slices.Clone(s.Columns[:len(s.Columns)-1]), counted)
+	}
+	for i, line := range out.Values {
+		out.Values[i] = append(line, float64(counts[fmt.Sprint(line)]))
+	}
+	return []series{out}
 }
 
 func (p shown) numbers(all []named) (out string) {
@@ -322,12 +371,12 @@ func (p shown) pivot(all []named) string {
 	}
 	slices.Sort(times)
 	times = slices.Compact(times)
-	out := "<table><tr><th>" + p.looks("Time").text("displayName")
+	out := "<table><tr><th>" + p.looks(titledTime).text("displayName")
 	for _, n := range all {
 		out += "<th>" + n.name
 	}
 	for _, at := range slices.Backward(times) {
-		when, _ := p.looks("Time").written(p, at)
+		when, _ := p.looks(titledTime).written(p, at)
 		out += "<tr><td>" + when
 		for _, n := range all {
 			out += "<td>"

@@ -44,18 +44,18 @@ func scorecard() board {
 					column{name: "unit", hidden: true}, target, verdict, complete,
 					column{name: "estimated_share", title: "估算占比", unit: ratio, digits: 1}),
 				list("数量", "以重量、电量、件数表示的指标。", inOther, 10,
-					column{name: "value", title: "数值", unit: number, digits: 2}, column{name: "uncertainty", hidden: true},
+					column{name: "value", title: "数值", unit: number, digits: 2, spans: []span{{ptr(-0.005), ptr(0.005), word{text: "0.00"}}}}, column{name: "uncertainty", hidden: true},
 					column{name: "unit", title: "单位", names: units, width: 100}, target, verdict,
 					column{name: "completeness", hidden: true}, column{name: "estimated_share", hidden: true}),
 			}},
 			{title: "认证标准", height: 12, panels: []panel{
 				{kind: sheet, width: 24, title: "本月各标准得分", about: "确定得分有据可依；可能得分为缺少证据的条目全部得分时的分数。两者对应同一等级时才有等级。依据与明细用 greentally assess 查看。", unit: words, since: "now/M", sort: "确定得分率", desc: true,
-					queries: []query{{derived, `SELECT "title_zh", "share_at_least", "at_least", "at_most", "total", "level_zh", "verdict" FROM "assessment" WHERE ` + here, ""}},
+					queries: []query{{derived, `SELECT "title_zh", "share_at_least", ` + certain + `, "total", "level_zh", "verdict" FROM "assessment" WHERE ` + here, ""}},
 					columns: []column{
 						{name: "title_zh", title: "标准", width: 320},
 						{name: "share_at_least", title: "确定得分率", unit: ratio, bar: true, max: 1, steps: []step{{color: blue}}},
-						{name: "at_least", title: "确定得分", unit: points, digits: 1, width: 100},
-						{name: "at_most", title: "可能得分", unit: points, digits: 1, width: 100},
+						{name: "certain", title: "确定得分", unit: points, digits: 1, width: 100},
+						{name: "possible", title: "可能得分", unit: points, digits: 1, width: 100},
 						{name: "total", title: "满分", unit: points, width: 90, spans: []span{{ptr(0), ptr(0), word{text: "不计分"}}}},
 						{name: "level_zh", title: "等级", names: nothing, width: 120},
 						{name: "verdict", title: "结论", names: judgements, width: 110},
@@ -72,12 +72,15 @@ func scorecard() board {
 				monthly(sheet, 14, "各月比率", "每行一个月，每列一个指标；本月只计已结束的日子。", rated),
 				monthly(lines, 10, "各月走势", "各比率指标的逐月变化。", rated),
 			}},
-			{title: "逐月对比：认证标准", height: 9, panels: []panel{
-				monthly(sheet, 14, "各月确定得分率", "每行一个月，每列一个标准：有据可依的得分占满分的比例。", scored),
-				monthly(lines, 10, "得分率走势", "各标准确定得分率的逐月变化。", scored),
+			{title: "逐月对比：认证标准", height: 8, panels: []panel{
+				monthly(sheet, 24, "各月确定得分率", "每行一个月，每列一个标准：有据可依的得分占满分的比例。", scored),
+				monthly(lines, 24, "得分率走势", "各标准确定得分率的逐月变化。", scored),
 			}},
 		},
 	}
 }
+
+// certain are the points of an assessment, which schemes that give none do not have.
+const certain = `"share_at_least" * "total" AS "certain", "share_at_most" * "total" AS "possible"`
 
 var completeness = []step{{color: red}, {0.75, orange}, {0.9, green}}
