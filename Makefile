@@ -98,7 +98,7 @@ device: ## Give a device a password at the broker of docker-compose.yml: make de
 
 .PHONY: deb
 deb: ## Build the Debian package in DIST, dist; GOARCH=arm64 for another machine.
-	$(GO) build -C tools/nfpm -o ../../.cache/bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	env -u GOARCH $(GO) build -C tools/nfpm -o ../../.cache/bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	GOARCH=$(GOARCH) VERSION=$(VERSION) ./deploy/debian/build.sh $(DIST)
 
 .PHONY: clean
