@@ -25,7 +25,7 @@ tools: ## Get the servers and tools that the tests run against, from Debian's pa
 
 # Programs, and Debian's packages that have them.
 DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus \
-	npm=npm
+	npm=npm systemd-analyze=systemd pgrep=procps
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 
@@ -96,9 +96,14 @@ device: ## Give a device a password at the broker of docker-compose.yml: make de
 	./deploy/device.sh $(NAME)
 	docker compose restart mosquitto
 
+.PHONY: deb
+deb: ## Build the Debian package in DIST, dist; GOARCH=arm64 for another machine.
+	env -u GOARCH $(GO) build -C tools/nfpm -o ../../.cache/bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	GOARCH=$(GOARCH) VERSION=$(VERSION) ./deploy/debian/build.sh $(DIST)
+
 .PHONY: clean
 clean:
-	rm -rf bin .cache
+	rm -rf bin dist .cache
 
 .PHONY: help
 help: ## Show this help.
