@@ -3,25 +3,28 @@
 GO ?= go
 FUZZTIME ?= 60s
 
+# As the program is released: one static file. Tests that start it build it in the same way, so that it is compiled once.
+RELEASED = CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
+
 .PHONY: build
 build: ## Build bin/greentally.
-	$(GO) build -trimpath -o bin/greentally ./cmd/greentally
+	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
 .PHONY: test
 test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built.
-	$(GO) vet ./...
-	$(GO) vet -C deploy ./...
+	$(RELEASED) $(GO) vet ./...
+	$(RELEASED) $(GO) vet -C deploy ./...
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /cmd/greentally$$)
 	$(GO) test -race -timeout 20m -run '^TestDemo' ./cmd/greentally
-	$(GO) test -timeout 20m ./cmd/greentally
-	$(GO) test -C deploy -timeout 20m ./...
+	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally
+	$(RELEASED) $(GO) test -C deploy -timeout 20m ./...
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
 	@PATH="$$PATH:/usr/sbin"; for tool in $(DEBIAN); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 		test -z "$$missing" || { echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
 	@test -d tools/grafana/node_modules || npm ci --prefix tools/grafana --silent --no-audit --no-fund
-	$(GO) run ./internal/testserver/setup
+	$(RELEASED) $(GO) run ./internal/testserver/setup
 
 # Programs, and Debian's packages that have them.
 DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus \

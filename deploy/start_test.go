@@ -37,8 +37,8 @@ type stack struct {
 func newStack(t *testing.T) *stack {
 	dir := checkout(t)
 	s := &stack{T: t, dir: dir, addresses: map[string]string{}, program: filepath.Join(dir, "greentally")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.program, "./cmd/greentally")
-	build.Dir = ".."
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", s.program, "./cmd/greentally")
+	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
