@@ -59,9 +59,13 @@ bench-month: ## Tally and assess a month of 2,000 devices from both stores, in a
 bench-alerts: ## Time 400 alerts from publish to mail at 2,000 readings a second, in four minutes; see docs/performance.md.
 	$(GO) test -run '^$$' -bench '^BenchmarkAlertLatency$$' -timeout 20m ./bench -bench.alerts=400
 
+.PHONY: durability
+durability: ## Kill the program 21 times under load, and take the store away for half a minute: nothing is lost; four minutes.
+	$(RELEASED) $(GO) test -count=1 -run '^(TestKill|TestStoreOutage)' -timeout 20m ./cmd/greentally -durability.kills=10 -durability.outage=30s -v
+
 .PHONY: week
 week: ## A week of 40 incidents gives exactly their mails, with the mail server down for two minutes; four minutes.
-	$(GO) test -count=1 -run '^TestWeekOfIncidents$$' -timeout 20m ./cmd/greentally -week.outage=2m -week.quiet -v
+	$(RELEASED) $(GO) test -count=1 -run '^TestWeekOfIncidents$$' -timeout 20m ./cmd/greentally -week.outage=2m -week.quiet -v
 
 .PHONY: lint
 lint: ## Run golangci-lint, built from tools/lint.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -145,8 +146,10 @@ func (l *load) missing(store greentally.ReadingStore) (missing, stored int) {
 	return missing, stored
 }
 
-// kills is how often the program is killed in a test.
-const kills = 10
+var (
+	durabilityKills  = flag.Int("durability.kills", 4, "how often the program is killed in a test")
+	durabilityOutage = flag.Duration("durability.outage", 10*time.Second, "how long the store is away in a test")
+)
 
 // TestKillLosesNothing kills the program again and again while devices publish to
 // the broker inside it: what it acknowledged must be in the store in the end.
@@ -155,6 +158,7 @@ func TestKillLosesNothing(t *testing.T) {
 	s := newSite(t, sixty(t), "")
 	s.start()
 	l := startLoad(t, "tcp://"+s.mqtt)
+	kills := *durabilityKills
 	for i := range kills {
 		l.more(500 + rand.Int64N(4000))
 		s.kill()
@@ -191,6 +195,7 @@ func TestKillLosesNothingFromAnotherBroker(t *testing.T) {
 	s := newSite(t, sixty(t), fmt.Sprintf("mqtt: {urls: [%q]}\ninfluxdb: {url: %q}\n", broker.URL(), influxd.URL()))
 	s.start()
 	l := startLoad(t, broker.URL())
+	kills := *durabilityKills
 	for range kills {
 		l.more(500 + rand.Int64N(4000))
 		s.kill()
@@ -222,13 +227,13 @@ func TestStoreOutage(t *testing.T) {
 	t.Logf("%d readings a second", l.perSecond())
 
 	influxd.Stop()
-	const outage, stall = 30 * time.Second, 5 * time.Second
+	const stall = 5 * time.Second
 	stopped := time.Now()
 	acked, seen := l.acked.Load(), latest(t, s)
 	ackedAt, seenAt := stopped, stopped
 	var longestAck, longestSeen time.Duration
 	began := acked
-	for time.Since(stopped) < outage {
+	for time.Since(stopped) < *durabilityOutage {
 		if n := l.acked.Load(); n > acked {
 			acked, ackedAt = n, time.Now()
 		}
