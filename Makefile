@@ -90,7 +90,7 @@ schemas: ## Write the JSON Schemas of the YAML files to docs/schema.
 .PHONY: up
 up: ## Start the whole system by docker-compose.yml; DEV=1 adds a simulated community and a mail server for it.
 	./deploy/up.sh $(if $(DEV),dev)
-	docker compose $(if $(DEV),--profile dev) up --build --detach --wait
+	docker compose --env-file .env $(if $(DEV),--env-file deploy/dev.env --profile dev) up --build --force-recreate --detach --wait
 	@echo "Grafana: http://localhost:3000  user: admin  password: $$(cat deploy/secrets/grafana_password)"
 	$(if $(DEV),@echo "Mails: http://localhost:8025")
 

@@ -20,7 +20,7 @@ func city(r rates) board {
 	beside := func(name string) panel {
 		i := r[name]
 		return panel{kind: ranking, width: 8, title: i.title(), about: "本月各社区的“" + i.Title.ZH + "”，绿色为达标。", unit: ratio, decimals: 1, min: ptr(0), max: ptr(i.max()), steps: i.steps(), since: "now/M", none: "数据不足",
-			queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "indicator" = '` + name + `' GROUP BY "community"`, "$tag_community"}}}
+			queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '` + name + `' GROUP BY "community"`, "$tag_community"}}}
 	}
 	verdict := func(verdict, as string) query {
 		return query{derived, `SELECT count("completeness") AS "` + as + `" FROM "indicator" WHERE ` + here + ` AND "verdict" = '` + verdict + `' GROUP BY "community"`, ""}
@@ -46,13 +46,13 @@ func city(r rates) board {
 		rows: []row{
 			{title: "概况", height: 4, panels: []panel{
 				{kind: value, width: 6, title: "社区数", about: "近24小时有数据的社区数。", unit: pieces, since: "24h",
-					queries: []query{{readings, `SELECT count("seen") FROM (SELECT last("quality") AS "seen" FROM "sorting_bin" WHERE ` + here + ` GROUP BY "community")`, "社区"}}},
+					queries: []query{{readings, `SELECT count("seen") FROM (SELECT last("quality") AS "seen" FROM /.*/ WHERE ` + here + ` GROUP BY "community")`, "社区"}}},
 				{kind: value, width: 6, title: "未结束紧急告警", about: "所选社区仍在持续的紧急告警数。", unit: notices, since: "90d", none: "无告警", steps: []step{{color: green}, {1, red}},
 					queries: []query{{derived, `SELECT count("since") FROM "alert" WHERE ` + here + ` AND "firing" = true AND "severity" = 'critical'`, "紧急告警"}}},
 				{kind: value, width: 6, title: "本月投放量", about: "所选社区本月投入垃圾桶的重量，含今天。", unit: kg, since: "now/M", none: "0 kg",
 					queries: []query{{derived, `SELECT sum("mass_kg_deposited") FROM "device_day" WHERE ` + bin, "投放量"}}},
 				{kind: value, width: 6, title: "本月照明节电量", about: "所选社区本月照明节电量之和，只计已结束的日子。", unit: kWh, since: "now/M", none: "数据不足",
-					queries: []query{{derived, `SELECT sum("saved") FROM (SELECT last("value") AS "saved" FROM "indicator" WHERE ` + here + ` AND "indicator" = 'lighting_saved_kwh' GROUP BY "community")`, "节电量"}}},
+					queries: []query{{derived, `SELECT sum("saved") FROM (SELECT last("value") AS "saved" FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'lighting_saved_kwh' GROUP BY "community")`, "节电量"}}},
 			}},
 			{title: "本月指标与目标", height: 6, panels: []panel{
 				beside(compared[0]), beside(compared[1]), beside(compared[2]), beside(compared[3]), beside(compared[4]), beside(compared[5]),

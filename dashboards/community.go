@@ -19,7 +19,7 @@ func community(r rates) board {
 				{kind: value, width: 3, title: "今日清运", about: "今天零点以来从垃圾桶清走的重量。", unit: kg, since: "now/d", none: "0 kg",
 					queries: []query{{derived, `SELECT sum("mass_kg_collected") FROM "device_day" WHERE ` + here + ` AND "kind" = 'sorting_bin'`, "清运量"}}},
 				{kind: value, width: 3, title: "今日照明用电", about: "今天零点以来公共照明的用电量。", unit: kWh, decimals: 1, since: "now/d", none: "0 kWh",
-					queries: []query{{derived, `SELECT sum("energy_kwh_rise") FROM "device_day" WHERE ` + here, "用电量"}}},
+					queries: []query{{derived, `SELECT sum("energy_kwh_rise") FROM "device_day" WHERE ` + here + ` AND "kind" = 'lighting_meter'`, "用电量"}}},
 				{kind: value, width: 2, title: "废电池存量", about: "电池回收箱里现有的重量。", unit: kg, decimals: 1, since: "3h",
 					queries: []query{{readings, `SELECT sum("mass") FROM (SELECT last("mass_kg") AS "mass" FROM "battery_box" WHERE ` + here + ` GROUP BY "device")`, "存量"}}},
 			}},
@@ -68,7 +68,7 @@ func (all rates) dial(name string, width uint32) panel {
 	return panel{
 		kind: dial, width: width, title: r.title(), about: "本月已结束各天的“" + r.Title.ZH + "”，绿色为达标。明细见“认证评分卡”。",
 		unit: ratio, decimals: 1, min: ptr(0), max: ptr(r.max()), steps: r.steps(), since: "now/M", none: "数据不足",
-		queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "indicator" = '` + name + `'`, r.Title.ZH}},
+		queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '` + name + `'`, r.Title.ZH}},
 	}
 }
 

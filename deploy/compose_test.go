@@ -23,7 +23,7 @@ func checkout(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"deploy/secrets", "deploy/communities"} { // of whoever runs the tests
+	for _, name := range []string{"deploy/secrets", "deploy/communities", "deploy/dev.env"} { // of whoever runs the tests
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func project(t *testing.T, dir string, settings bool) *types.Project {
 	t.Helper()
 	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(dir), cli.WithProfiles([]string{"dev"}), cli.WithResolvedPaths(true)}
 	if settings {
-		options = append(options, cli.WithEnvFiles(filepath.Join(dir, ".env")), cli.WithDotEnv)
+		options = append(options, cli.WithEnvFiles(filepath.Join(dir, ".env"), filepath.Join(dir, "deploy/dev.env")), cli.WithDotEnv)
 	}
 	o, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")}, options...)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestUpAgain(t *testing.T) {
 	read := func() string {
 		var text strings.Builder
 		readAll(t, filepath.Join(dir, "deploy/secrets"), &text)
-		readAll(t, filepath.Join(dir, ".env"), &text)
+		readAll(t, filepath.Join(dir, "deploy/dev.env"), &text)
 		return text.String()
 	}
 	before := read()
@@ -177,16 +177,21 @@ func TestUpAgain(t *testing.T) {
 	device := filepath.Join(dir, "deploy/device.sh")
 	first, second := run(device, "jiayuan/bin-1"), run(device, "jiayuan/bin.1")
 	again := run(device, "jiayuan/bin-1")
+	run(device, "lora-gateway")
 	users, err := os.ReadFile(filepath.Join(dir, "deploy/secrets/mqtt_users"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	password := func(said string) string { return strings.TrimSpace(said[strings.LastIndex(said, " ")+1:]) }
-	if first == again || strings.Contains(string(users), password(first)) || strings.Count(string(users), "\n") != 4 ||
+	if first == again || strings.Contains(string(users), password(first)) || strings.Count(string(users), "\n") != 5 ||
 		!strings.Contains(string(users), "jiayuan/bin-1:"+password(again)+"\n") || !strings.Contains(string(users), "jiayuan/bin.1:"+password(second)+"\n") {
 		t.Errorf("the users are\n%s", users)
 	}
-	for _, bad := range []string{"", "bin-1", "a/b/c", "a:b/c", "/b", "a/", "a/#", "a/b\nc"} {
+	run(filepath.Join(dir, "deploy/up.sh")) // without the simulator
+	if users, err := os.ReadFile(filepath.Join(dir, "deploy/secrets/mqtt_users")); err != nil || strings.Contains(string(users), "simulator") || !strings.Contains(string(users), "lora-gateway:") {
+		t.Errorf("without the simulator the users are (%v)\n%s", err, users)
+	}
+	for _, bad := range []string{"", "greentally", "simulator", "a/b/c", "a:b/c", "/b", "a/", "a/#", "a/b\nc"} {
 		if out, err := exec.CommandContext(t.Context(), device, bad).CombinedOutput(); err == nil || !strings.Contains(string(out), "usage") {
 			t.Errorf("%q is a name: %v %s", bad, err, out)
 		}

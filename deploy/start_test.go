@@ -251,14 +251,14 @@ func (s *stack) tool(input []byte, args ...string) string {
 // TestStart starts what docker-compose.yml would start with its profile dev, and sends a simulated day through it.
 func TestStart(t *testing.T) {
 	s := newStack(t)
-	settings, err := os.ReadFile(filepath.Join(s.dir, ".env"))
+	settings, err := os.ReadFile(filepath.Join(s.dir, "deploy/dev.env"))
 	s.must(err)
 	yesterday := time.Now().UTC().Add(8*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
 	_, rest, found := strings.Cut(string(settings), "\n")
 	if !found || !strings.HasPrefix(string(settings), "SIMULATE_FROM=") {
 		t.Fatalf("the settings are\n%s", settings)
 	}
-	s.must(os.WriteFile(filepath.Join(s.dir, ".env"), []byte("SIMULATE_FROM="+yesterday+"\n"+rest), 0o600))
+	s.must(os.WriteFile(filepath.Join(s.dir, "deploy/dev.env"), []byte("SIMULATE_FROM="+yesterday+"\n"+rest), 0o600))
 	s.project = project(t, s.dir, true)
 
 	mails := testserver.Mailpit(t)

@@ -19,14 +19,24 @@ done
 [ -e secrets/smtp_password ] || : >secrets/smtp_password
 [ -e secrets/mqtt_users ] || printf 'greentally:%s\n' "$(cat secrets/mqtt_password)" >secrets/mqtt_users
 
+[ -e ../.env ] || : >../.env
+
+# In mqtt_users the simulator, which may publish for all, is there only while it is wanted.
+users=$(grep -v '^simulator:' secrets/mqtt_users)
+printf '%s\n' "$users" >secrets/mqtt_users
 if [ "${1:-}" = dev ]; then
-	grep -q '^simulator:' secrets/mqtt_users || printf 'simulator:%s\n' "$(cat secrets/simulator_password)" >>secrets/mqtt_users
+	printf 'simulator:%s\n' "$(cat secrets/simulator_password)" >>secrets/mqtt_users
 	[ -e communities/jiayuan.yaml ] || cp ../simulator/community.yaml communities/jiayuan.yaml
 	# The simulation begins at the same day whenever it is started, so that it says the same again.
-	touch ../.env
-	grep -q '^SIMULATE_FROM=' ../.env || printf 'SIMULATE_FROM=%s\n' "$(date -d '-35 days' +%F)" >>../.env
-	grep -q '^SMTP_ADDRESS=' ../.env || printf 'SMTP_ADDRESS=mailpit:1025\nSMTP_FROM=greentally@example.org\nSMTP_TLS=none\n' >>../.env
+	if ! [ -e dev.env ]; then
+		then=$(($(date +%s) - 35 * 86400))
+		from=$(date -d "@$then" +%F 2>/dev/null || date -r "$then" +%F)
+		printf 'SIMULATE_FROM=%s\nSMTP_ADDRESS=mailpit:1025\nSMTP_FROM=greentally@example.org\nSMTP_USERNAME=\nSMTP_TLS=none\n' "$from" >dev.env
+	fi
 fi
+
+# What is mounted is read by users of the containers, whatever umask it was checked out with.
+chmod -R go+rX mosquitto influxdb greentally prometheus communities ../dashboards
 
 # greentally writes there when a device is adopted.
 if [ "$(id -u)" = 0 ]; then
