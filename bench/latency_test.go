@@ -49,8 +49,8 @@ const (
 // nothing, and neither does the route. It runs once, however long the time for a benchmark is.
 func BenchmarkAlertLatency(b *testing.B) {
 	binary := filepath.Join(b.TempDir(), "greentally")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "greentally/cmd/greentally").CombinedOutput(); err != nil {
-		b.Fatalf("go build: %v\n%s", err, out)
+	if err := testserver.BuildGreentally(b.Context(), binary); err != nil {
+		b.Fatal(err)
 	}
 	b.Run("broker-and-sqlite-in-process", func(b *testing.B) {
 		address := fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(b))

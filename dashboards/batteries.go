@@ -18,7 +18,7 @@ func batteries(r rates) board {
 				{kind: value, width: 5, title: "本月回收量", about: "本月投入的废电池重量，含今天。", unit: kg, decimals: 1, values: []span{{ptr(-0.05), ptr(0.05), word{text: "0.0 kg"}}}, since: "now/M", none: "0 kg",
 					queries: []query{{derived, `SELECT sum("mass_kg_deposited") FROM "device_day" WHERE ` + box, "回收量"}}},
 				{kind: value, width: 5, title: "本月户均回收量", about: "本月已结束各天的回收量除以户数，全社区。", unit: grams, decimals: 2, since: "now/M", none: "数据不足", values: []span{{ptr(-0.005), ptr(0.005), word{text: "0.00 g/户"}}},
-					queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'batteries_per_household'`, "户均"}}},
+					queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + known + ` AND "indicator" = 'batteries_per_household'`, "户均"}}},
 				{kind: dial, width: 4, title: "最高温度", about: "所选回收箱当前的最高温度；40 °C 起须留意，60 °C 立即处置。", unit: celsius, decimals: 1, min: ptr(0), max: ptr(80), steps: warm, since: "3h",
 					queries: []query{{readings, `SELECT max("temperature") FROM (SELECT last("temperature_celsius") AS "temperature" FROM "battery_box" WHERE ` + byDevice + ` GROUP BY "device")`, "温度"}}},
 				{kind: ranking, width: 5, title: "各箱满溢度", about: "每个回收箱的当前满溢度。", unit: ratio, min: ptr(0), max: ptr(1), steps: fill, since: "3h",
@@ -46,7 +46,7 @@ func batteries(r rates) board {
 						{name: "battery", title: "电量", unit: ratio, steps: power},
 					}},
 				{kind: bars, width: 10, title: r["batteries_per_household"].Title.ZH + "（逐月）", about: "近13个月；本月只计已结束的日子。", unit: grams, decimals: 2, interval: "30d", since: "13M",
-					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'batteries_per_household'`, r["batteries_per_household"].Title.ZH}}},
+					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + known + ` AND "indicator" = 'batteries_per_household'`, r["batteries_per_household"].Title.ZH}}},
 			}},
 		},
 	}

@@ -20,7 +20,7 @@ func city(r rates) board {
 	beside := func(name string) panel {
 		i := r[name]
 		return panel{kind: ranking, width: 8, title: i.title(), about: "本月各社区的“" + i.Title.ZH + "”，绿色为达标。", unit: ratio, decimals: 1, min: ptr(0), max: ptr(i.max()), steps: i.steps(), since: "now/M", none: "数据不足",
-			queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '` + name + `' GROUP BY "community"`, "$tag_community"}}}
+			queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + known + ` AND "indicator" = '` + name + `' GROUP BY "community"`, "$tag_community"}}}
 	}
 	verdict := func(verdict, as string) query {
 		return query{derived, `SELECT count("completeness") AS "` + as + `" FROM "indicator" WHERE ` + here + ` AND "verdict" = '` + verdict + `' GROUP BY "community"`, ""}
@@ -52,7 +52,7 @@ func city(r rates) board {
 				{kind: value, width: 6, title: "本月投放量", about: "所选社区本月投入垃圾桶的重量，含今天。", unit: kg, since: "now/M", none: "0 kg",
 					queries: []query{{derived, `SELECT sum("mass_kg_deposited") FROM "device_day" WHERE ` + bin, "投放量"}}},
 				{kind: value, width: 6, title: "本月照明节电量", about: "所选社区本月照明节电量之和，只计已结束的日子。", unit: kWh, since: "now/M", none: "数据不足",
-					queries: []query{{derived, `SELECT sum("saved") FROM (SELECT last("value") AS "saved" FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'lighting_saved_kwh' GROUP BY "community")`, "节电量"}}},
+					queries: []query{{derived, `SELECT sum("saved") FROM (SELECT last("value") AS "saved" FROM "indicator" WHERE ` + known + ` AND "indicator" = 'lighting_saved_kwh' GROUP BY "community")`, "节电量"}}},
 			}},
 			{title: "本月指标与目标", height: 6, panels: []panel{
 				beside(compared[0]), beside(compared[1]), beside(compared[2]), beside(compared[3]), beside(compared[4]), beside(compared[5]),
@@ -99,7 +99,7 @@ func city(r rates) board {
 						{name: "insufficient", title: "数据不足", unit: items, steps: []step{{color: orange}}},
 					}},
 				{kind: lines, width: 12, title: "逐月走势：${indicator:text}", about: "上方所选指标在各社区的逐月变化。", unit: ratio, decimals: 1, min: ptr(0), dots: true, interval: "1d",
-					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '$indicator' GROUP BY "community"`, "$tag_community"}}},
+					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + known + ` AND "indicator" = '$indicator' GROUP BY "community"`, "$tag_community"}}},
 			}},
 			{title: "投放与告警", height: 8, panels: []panel{
 				{kind: bars, width: 12, title: "每日投放量", about: "近30天各社区每天投入垃圾桶的重量。", unit: kg, interval: "1d", since: "30d",

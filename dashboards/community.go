@@ -35,8 +35,8 @@ func community(r rates) board {
 					steps: r["overflow_share"].steps(), limits: true, dots: true, interval: "1d", since: "30d",
 					queries: []query{{derived, `SELECT sum("fill_ratio_above_hours") / count("fill_ratio_above_hours") / 24 FROM "device_day" WHERE ` + here + ` AND "kind" = 'sorting_bin'` + daily + ` fill(none)`, "满溢率"}}},
 				{kind: lines, width: 8, title: "逐月指标", about: "近13个月各月的主要指标；本月只计已结束的日子。", unit: ratio, decimals: 1, min: ptr(0), dots: true, interval: "1d", since: "13M",
-					names:   r.shares("separate_collection", "recyclable_capture", "daily_clearance", "lighting_saving"),
-					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" =~ /^(separate_collection|recyclable_capture|daily_clearance|lighting_saving)$/ GROUP BY "indicator"`, "$tag_indicator"}}},
+					names:   r.called("separate_collection", "recyclable_capture", "daily_clearance", "lighting_saving"),
+					queries: []query{{derived, `SELECT "value" FROM "indicator" WHERE ` + known + ` AND "indicator" =~ /^(separate_collection|recyclable_capture|daily_clearance|lighting_saving)$/ GROUP BY "indicator"`, "$tag_indicator"}}},
 			}},
 			{title: "投放与告警", height: 9, panels: []panel{
 				{kind: bars, width: 8, title: "每日投放量", about: "每天投入垃圾桶的重量，按类别。", unit: kg, names: streams, interval: "1d", since: "30d",
@@ -68,7 +68,7 @@ func (all rates) dial(name string, width uint32) panel {
 	return panel{
 		kind: dial, width: width, title: r.title(), about: "本月已结束各天的“" + r.Title.ZH + "”，绿色为达标。明细见“认证评分卡”。",
 		unit: ratio, decimals: 1, min: ptr(0), max: ptr(r.max()), steps: r.steps(), since: "now/M", none: "数据不足",
-		queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '` + name + `'`, r.Title.ZH}},
+		queries: []query{{derived, `SELECT last("value") FROM "indicator" WHERE ` + known + ` AND "indicator" = '` + name + `'`, r.Title.ZH}},
 	}
 }
 

@@ -7,10 +7,10 @@ func lighting(r rates) board {
 	const meter = bySite + ` AND "device" =~ /^$device$/ AND "kind" = 'lighting_meter'`
 	const within = `"community" =~ /^$community$/ AND "kind" = 'lighting_meter'`
 	of := func(what, indicator string) []query {
-		return []query{{derived, `SELECT last(` + what + `) FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = '` + indicator + `'`, r[indicator].Title.ZH}}
+		return []query{{derived, `SELECT last(` + what + `) FROM "indicator" WHERE ` + known + ` AND "indicator" = '` + indicator + `'`, r[indicator].Title.ZH}}
 	}
 	monthly := func(what, as string) query {
-		return query{derived, `SELECT ` + what + ` FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'lighting_saving'`, as}
+		return query{derived, `SELECT ` + what + ` FROM "indicator" WHERE ` + known + ` AND "indicator" = 'lighting_saving'`, as}
 	}
 	return board{
 		name: "lighting", title: "公共照明节能", about: "用电与改造前基准对比、节电量与电费、各回路排名。",
@@ -27,7 +27,7 @@ func lighting(r rates) board {
 				{kind: value, width: 4, title: "节电量", about: "本月相对改造前基准少用的电量。", unit: kWh, since: "now/M", none: "数据不足", steps: []step{{color: red}, {0, green}},
 					queries: of(`"value"`, "lighting_saved_kwh")},
 				{kind: value, width: 4, title: "节省电费", about: "节电量乘以上方填写的电价；请按电费单填写。", unit: yuan, since: "now/M", none: "数据不足", steps: []step{{color: red}, {0, green}},
-					queries: []query{{derived, `SELECT last("value") * $price FROM "indicator" WHERE ` + here + ` AND "known" = true AND "indicator" = 'lighting_saved_kwh'`, "节省电费"}}},
+					queries: []query{{derived, `SELECT last("value") * $price FROM "indicator" WHERE ` + known + ` AND "indicator" = 'lighting_saved_kwh'`, "节省电费"}}},
 				{kind: value, width: 4, title: "减排二氧化碳", about: "节电量乘以生态环境部公布的电网平均排放因子。", unit: kg, since: "now/M", none: "数据不足",
 					queries: of(`"value"`, "lighting_carbon")},
 				{kind: ranking, width: 7, title: "用电与基准", about: "本月用电量，与改造前灯具在同样条件下会用的电量。", unit: kWh, min: ptr(0), since: "now/M", none: "数据不足", names: map[string]word{"used": {"实际用电", orange}, "baseline": {"改造前基准", grey}},

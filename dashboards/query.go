@@ -36,6 +36,7 @@ type query struct {
 const (
 	during   = `$timeFilter`
 	here     = during + ` AND "community" =~ /^$community$/`
+	known    = here + ` AND "known" = true` // of indicators: a value that was known before stays beside what says that it is not
 	bySite   = here + ` AND "site" =~ /^$site$/`
 	byDevice = bySite + ` AND "device" =~ /^$device$/`
 	byStream = byDevice + ` AND "stream" =~ /^$stream$/`

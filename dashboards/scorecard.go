@@ -8,7 +8,6 @@ func scorecard() board {
 		return panel{kind: value, width: 6, title: title, about: about, unit: items, since: "now/M", none: "0 项", steps: []step{{color: color}},
 			queries: []query{{derived, `SELECT count("completeness") FROM "indicator" WHERE ` + here + ` AND "verdict" = '` + verdict + `'`, title}}}
 	}
-	known := here + ` AND "known" = true`
 	const inRatio, inOther = ` AND "unit" = 'ratio'`, ` AND "unit" != 'ratio'`
 	list := func(title, about, where string, width uint32, more ...column) panel {
 		return panel{kind: sheet, width: width, title: title, about: about, unit: words, since: "now/M", none: "无", sort: "结论",
@@ -21,7 +20,7 @@ func scorecard() board {
 			columns: []column{{name: titledTime, title: "月份", unit: month, width: 110}}}
 	}
 	const (
-		rated  = `"value" FROM "indicator" WHERE ` + here + ` AND "known" = true` + inRatio
+		rated  = `"value" FROM "indicator" WHERE ` + known + inRatio
 		scored = `"share_at_least" AS "value" FROM "assessment" WHERE ` + here + ` AND "total" > 0`
 	)
 	target := column{name: "target", title: "目标", names: nothing, width: 80}

@@ -3,7 +3,6 @@ package dashboards
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"go.yaml.in/yaml/v4"
 
@@ -115,23 +114,11 @@ func shippedRates() (rates, error) {
 	return all, nil
 }
 
-// titles are the names of the indicators.
-func (all rates) titles() map[string]word {
+// called are the names of indicators, for charts.
+func (all rates) called(indicators ...string) map[string]word {
 	found := map[string]word{}
-	for name, r := range all {
-		found[name] = word{text: r.Title.ZH}
-	}
-	return found
-}
-
-// shares are the names of the indicators that are shares, for charts; of those that are
-// named, if any are.
-func (all rates) shares(only ...string) map[string]word {
-	found := map[string]word{}
-	for name, w := range all.titles() {
-		if all[name].Unit == "ratio" && (len(only) == 0 || slices.Contains(only, name)) {
-			found[name] = w
-		}
+	for _, name := range indicators {
+		found[name] = word{text: all[name].Title.ZH}
 	}
 	return found
 }

@@ -28,16 +28,10 @@ func checkout(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile("../docker-compose.yml")
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "docker-compose.yml"), []byte(readFile(t, "../docker-compose.yml")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "docker-compose.yml"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "deploy/up.sh"), "dev").CombinedOutput(); err != nil {
-		t.Fatalf("up.sh: %v\n%s", err, out)
-	}
+	output(t, filepath.Join(dir, "deploy/up.sh"), "dev")
 	return dir
 }
 
@@ -158,14 +152,7 @@ func TestUpAgain(t *testing.T) {
 		return text.String()
 	}
 	before := read()
-	run := func(args ...string) string {
-		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	run(filepath.Join(dir, "deploy/up.sh"), "dev")
+	output(t, filepath.Join(dir, "deploy/up.sh"), "dev")
 	if after := read(); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
@@ -175,21 +162,18 @@ func TestUpAgain(t *testing.T) {
 	}
 
 	device := filepath.Join(dir, "deploy/device.sh")
-	first, second := run(device, "jiayuan/bin-1"), run(device, "jiayuan/bin.1")
-	again := run(device, "jiayuan/bin-1")
-	run(device, "lora-gateway")
-	users, err := os.ReadFile(filepath.Join(dir, "deploy/secrets/mqtt_users"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, second := output(t, device, "jiayuan/bin-1"), output(t, device, "jiayuan/bin.1")
+	again := output(t, device, "jiayuan/bin-1")
+	output(t, device, "lora-gateway")
+	users := readFile(t, filepath.Join(dir, "deploy/secrets/mqtt_users"))
 	password := func(said string) string { return strings.TrimSpace(said[strings.LastIndex(said, " ")+1:]) }
-	if first == again || strings.Contains(string(users), password(first)) || strings.Count(string(users), "\n") != 5 ||
-		!strings.Contains(string(users), "jiayuan/bin-1:"+password(again)+"\n") || !strings.Contains(string(users), "jiayuan/bin.1:"+password(second)+"\n") {
+	if first == again || strings.Contains(users, password(first)) || strings.Count(users, "\n") != 5 ||
+		!strings.Contains(users, "jiayuan/bin-1:"+password(again)+"\n") || !strings.Contains(users, "jiayuan/bin.1:"+password(second)+"\n") {
 		t.Errorf("the users are\n%s", users)
 	}
-	run(filepath.Join(dir, "deploy/up.sh")) // without the simulator
-	if users, err := os.ReadFile(filepath.Join(dir, "deploy/secrets/mqtt_users")); err != nil || strings.Contains(string(users), "simulator") || !strings.Contains(string(users), "lora-gateway:") {
-		t.Errorf("without the simulator the users are (%v)\n%s", err, users)
+	output(t, filepath.Join(dir, "deploy/up.sh")) // without the simulator
+	if users := readFile(t, filepath.Join(dir, "deploy/secrets/mqtt_users")); strings.Contains(users, "simulator") || !strings.Contains(users, "lora-gateway:") {
+		t.Errorf("without the simulator the users are\n%s", users)
 	}
 	for _, bad := range []string{"", "greentally", "simulator", "a/b/c", "a:b/c", "/b", "a/", "a/#", "a/b\nc"} {
 		if out, err := exec.CommandContext(t.Context(), device, bad).CombinedOutput(); err == nil || !strings.Contains(string(out), "usage") {
@@ -218,11 +202,7 @@ func readAll(t *testing.T, name string, text *strings.Builder) {
 // compose would.
 func TestDocumentedOverrides(t *testing.T) {
 	dir := checkout(t)
-	text, err := os.ReadFile("../docs/deploying.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```yaml\n# docker-compose.override.yml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	blocks := regexp.MustCompile("(?s)```yaml\n# docker-compose.override.yml\n(.*?)```").FindAllStringSubmatch(readFile(t, "../docs/deploying.md"), -1)
 	if len(blocks) < 4 {
 		t.Fatalf("there are %d", len(blocks))
 	}

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,23 +16,21 @@ import (
 // Grafana. Keys that Grafana's documentation does not have are errors here, as they would be ignored there.
 func TestGrafana(t *testing.T) {
 	dir := checkout(t)
-	grafana, err := project(t, dir, false).GetService("grafana")
+	compose := project(t, dir, false)
+	grafana, err := compose.GetService("grafana")
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := func(name string, into any) string {
-		text, err := os.ReadFile(filepath.Join(dir, "dashboards/provisioning", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithKnownFields())
+		text := readFile(t, filepath.Join(dir, "dashboards/provisioning", name))
+		loader, err := yaml.NewLoader(strings.NewReader(text), yaml.WithKnownFields())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := loader.Load(into); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		return string(text)
+		return text
 	}
 	var sources struct {
 		APIVersion  int `yaml:"apiVersion"`
@@ -76,12 +73,8 @@ func TestGrafana(t *testing.T) {
 	}
 	asked := map[string]string{}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`"type": "(\w+)",\s*"uid": "(greentally-[\w-]+)"`).FindAllSubmatch(text, -1) {
-			asked[string(m[2])] = string(m[1])
+		for _, m := range regexp.MustCompile(`"type": "(\w+)",\s*"uid": "(greentally-[\w-]+)"`).FindAllStringSubmatch(readFile(t, file), -1) {
+			asked[m[2]] = m[1]
 		}
 	}
 	if !maps.Equal(asked, provisioned) {
@@ -115,7 +108,7 @@ func TestGrafana(t *testing.T) {
 	if !mounted || !strings.HasPrefix(home, set("GREENTALLY_DASHBOARDS")+"/") {
 		t.Errorf("dashboards are in %q, home is %q, mounted is %v", set("GREENTALLY_DASHBOARDS"), home, mounted)
 	}
-	services := project(t, dir, false).ServiceNames()
+	services := compose.ServiceNames()
 	for _, name := range []string{"INFLUXDB_URL", "PROMETHEUS_URL"} {
 		host := regexp.MustCompile(`^http://(\w+):\d+$`).FindStringSubmatch(set(name))
 		if host == nil || !slices.Contains(services, host[1]) {

@@ -37,11 +37,7 @@ type stack struct {
 func newStack(t *testing.T) *stack {
 	dir := checkout(t)
 	s := &stack{T: t, dir: dir, addresses: map[string]string{}, program: filepath.Join(dir, "greentally")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", s.program, "./cmd/greentally")
-	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	s.must(testserver.BuildGreentally(t.Context(), s.program))
 	for _, name := range []string{"mosquitto:1883", "greentally:8080", "prometheus:9090"} {
 		s.addresses[name] = fmt.Sprintf("127.0.0.1:%d", testserver.FreePort(t))
 	}
@@ -61,7 +57,7 @@ func (s *stack) here(service types.ServiceConfig, text string) string {
 	pairs := []pair{
 		{"/run/secrets", filepath.Join(s.dir, "deploy/secrets")},
 		{"/usr/bin/greentally", s.program},
-		{"listener 1883", "listener " + strings.Replace(s.address("mosquitto:1883"), "127.0.0.1:", "", 1) + " 127.0.0.1"},
+		{"listener 1883", "listener " + strings.TrimPrefix(s.address("mosquitto:1883"), "127.0.0.1:") + " 127.0.0.1"},
 		{"0.0.0.0:8080", s.address("greentally:8080")},
 		{"localhost:9090", s.address("prometheus:9090")},
 		{"mosquitto_sub", "mosquitto_sub -h 127.0.0.1 -p " + strings.TrimPrefix(s.address("mosquitto:1883"), "127.0.0.1:")},
@@ -236,26 +232,13 @@ func (s *stack) publish(c mqtt.Client, topic, payload string) {
 	}
 }
 
-// tool runs a program of Debian's that must succeed, and returns what it printed.
-func (s *stack) tool(input []byte, args ...string) string {
-	s.Helper()
-	c := exec.CommandContext(s.Context(), args[0], args[1:]...)
-	c.Stdin = bytes.NewReader(input)
-	out, err := c.CombinedOutput()
-	if err != nil {
-		s.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
 // TestStart starts what docker-compose.yml would start with its profile dev, and sends a simulated day through it.
 func TestStart(t *testing.T) {
 	s := newStack(t)
-	settings, err := os.ReadFile(filepath.Join(s.dir, "deploy/dev.env"))
-	s.must(err)
+	settings := readFile(t, filepath.Join(s.dir, "deploy/dev.env"))
 	yesterday := time.Now().UTC().Add(8*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
-	_, rest, found := strings.Cut(string(settings), "\n")
-	if !found || !strings.HasPrefix(string(settings), "SIMULATE_FROM=") {
+	_, rest, found := strings.Cut(settings, "\n")
+	if !found || !strings.HasPrefix(settings, "SIMULATE_FROM=") {
 		t.Fatalf("the settings are\n%s", settings)
 	}
 	s.must(os.WriteFile(filepath.Join(s.dir, "deploy/dev.env"), []byte("SIMULATE_FROM="+yesterday+"\n"+rest), 0o600))
@@ -267,18 +250,14 @@ func TestStart(t *testing.T) {
 	s.addresses["influxdb:8086"] = strings.TrimPrefix(influxd.URL(), "http://")
 
 	// A device of one's own besides the simulated ones.
-	said := s.tool(nil, filepath.Join(s.dir, "deploy/device.sh"), "jiayuan/lobby")
+	said := output(t, filepath.Join(s.dir, "deploy/device.sh"), "jiayuan/lobby")
 	password := strings.TrimSpace(said[strings.LastIndex(said, " ")+1:])
 	communities := filepath.Join(s.dir, "deploy/communities/jiayuan.yaml")
-	text, err := os.ReadFile(communities)
-	s.must(err)
-	s.must(os.WriteFile(communities, append(text, "  - {id: lobby, kind: sorting_bin, site: gate-east, stream: hazardous, interval: 1h}\n"...), 0o644))
+	s.must(os.WriteFile(communities, []byte(readFile(t, communities)+"  - {id: lobby, kind: sorting_bin, site: gate-east, stream: hazardous, interval: 1h}\n"), 0o644))
 
 	mosquittoConfig := filepath.Join(s.dir, "deploy/mosquitto/mosquitto.conf")
 	if os.Getuid() == 0 { // else it could not read the test's folder
-		text, err := os.ReadFile(mosquittoConfig)
-		s.must(err)
-		s.must(os.WriteFile(mosquittoConfig, append(text, "user root\n"...), 0o644))
+		s.must(os.WriteFile(mosquittoConfig, []byte(readFile(t, mosquittoConfig)+"user root\n"), 0o644))
 	}
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
 	for _, tool := range []string{"mosquitto", "mosquitto_sub", "mosquitto_passwd", "prometheus", "promtool"} {
@@ -363,7 +342,7 @@ func TestStart(t *testing.T) {
 		_, err := s.get(s.address("prometheus:9090"), "/-/ready")
 		return err
 	}, "prometheus", "--web.listen-address="+s.address("prometheus:9090"))
-	s.tool(nil, "promtool", "check", "config", filepath.Join(s.dir, "here/prometheus/prometheus.yml"))
+	output(t, "promtool", "check", "config", filepath.Join(s.dir, "here/prometheus/prometheus.yml"))
 	for _, query := range []string{`up{job="greentally"} == 1`, `greentally_readings_stored_total > 10000`, `greentally_registry_valid == 1`} {
 		s.wait(query, func() error {
 			body, err := s.get(s.address("prometheus:9090"), "/api/v1/query?query="+url.QueryEscape(query))
@@ -375,8 +354,10 @@ func TestStart(t *testing.T) {
 	}
 	metrics, err := s.get(s.address("greentally:8080"), "/metrics")
 	s.must(err)
-	if out := s.tool(metrics, "promtool", "check", "metrics"); out != "" {
-		t.Errorf("promtool says of the metrics\n%s", out)
+	lint := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	lint.Stdin = bytes.NewReader(metrics)
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool says of the metrics (%v)\n%s", err, out)
 	}
 	body, err := s.get(s.address("prometheus:9090"), "/api/v1/rules")
 	s.must(err)

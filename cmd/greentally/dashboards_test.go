@@ -26,11 +26,12 @@ scrape_configs:
 - {job_name: greentally, static_configs: [{targets: [%q]}]}
 `, s.http))
 	publish := publisher(t, s)
+	questions := questionsOfMetrics(t)
 	var wrong []string
 	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		publish("bin-1", `{"fill_ratio": 0.5, "mass_kg": 12}`)
 		publish("bin-1", "not to be read")
-		if wrong = withoutData(t, server); len(wrong) == 0 {
+		if wrong = withoutData(t, server, questions); len(wrong) == 0 {
 			return
 		}
 		if time.Now().After(end) {
@@ -39,14 +40,15 @@ scrape_configs:
 	}
 }
 
-// withoutData says which queries of metrics give no number in the last minute.
-func withoutData(t *testing.T, server *testserver.Monitor) (wrong []string) {
+// question is what a panel asks of metrics.
+type question struct{ panel, text string }
+
+func questionsOfMetrics(t *testing.T) (all []question) {
 	t.Helper()
 	files, err := filepath.Glob("../../dashboards/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked := 0
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -66,23 +68,30 @@ func withoutData(t *testing.T, server *testserver.Monitor) (wrong []string) {
 		}
 		for _, p := range board.Panels {
 			for _, q := range p.Targets {
-				if q.Datasource.Type != "prometheus" {
-					continue
-				}
-				asked++
-				text := strings.ReplaceAll(q.Expr, "$__rate_interval", "1m") // as Grafana does with its own defaults
-				samples, err := server.Range(text, time.Now().Add(-time.Minute), time.Now(), time.Second)
-				if err != nil {
-					t.Fatalf("%s, %s: %s: %v", file, p.Title, text, err)
-				}
-				if !slices.ContainsFunc(samples, func(s testserver.Sample) bool { return !math.IsNaN(s.Value) }) {
-					wrong = append(wrong, fmt.Sprintf("%s, %s: nothing comes back from %s", file, p.Title, text))
+				if q.Datasource.Type == "prometheus" {
+					text := strings.ReplaceAll(q.Expr, "$__rate_interval", "1m") // as Grafana does with its own defaults
+					all = append(all, question{file + ", " + p.Title, text})
 				}
 			}
 		}
 	}
-	if asked == 0 {
+	if len(all) == 0 {
 		t.Fatal("no panel asks for a metric")
+	}
+	return all
+}
+
+// withoutData says which questions give no number in the last minute.
+func withoutData(t *testing.T, server *testserver.Monitor, questions []question) (wrong []string) {
+	t.Helper()
+	for _, q := range questions {
+		values, err := server.Range(q.text, time.Now().Add(-time.Minute), time.Now(), time.Second)
+		if err != nil {
+			t.Fatalf("%s: %s: %v", q.panel, q.text, err)
+		}
+		if !slices.ContainsFunc(values, func(v float64) bool { return !math.IsNaN(v) }) {
+			wrong = append(wrong, fmt.Sprintf("%s: nothing comes back from %s", q.panel, q.text))
+		}
 	}
 	return wrong
 }

@@ -215,7 +215,7 @@ func TestKillLosesNothingFromAnotherBroker(t *testing.T) {
 	}
 }
 
-// TestStoreOutage stops InfluxDB for half a minute under load. Acknowledgements and the
+// TestStoreOutage stops InfluxDB for a while under load. Acknowledgements and the
 // watch, which alerts will follow, must go on meanwhile.
 func TestStoreOutage(t *testing.T) {
 	t.Parallel()

@@ -119,14 +119,11 @@ func openSchemes(c config, set *indicators.Set) (*schemes.Set, error) {
 	return all, nil
 }
 
-// newWorker makes the worker that tallies, computes rates, and holds them against schemes.
-func newWorker(store greentally.Store, registry *devices.Live, set *indicators.Set, certification *schemes.Set, log *slog.Logger) *rules.Worker {
+// newWorker makes the worker that tallies, and computes rates.
+func newWorker(store greentally.Store, registry *devices.Live, set *indicators.Set, log *slog.Logger) *rules.Worker {
 	return &rules.Worker{
 		Store: store, Registry: func() rules.Registry { return registry.Current() },
 		Indicators: set, Now: time.Now, Log: log.With("part", "tally"),
-		Assess: func(c *greentally.Community, month greentally.Month, values []greentally.IndicatorValue, all []greentally.Record) ([]greentally.Assessment, error) {
-			return certification.Assess(schemes.Evidence{Community: c, Month: month, Indicators: values, Records: all})
-		},
 	}
 }
 

@@ -26,12 +26,7 @@ var binaries string
 // binary builds the program once, as users do, and returns its file.
 var binary = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(binaries, "greentally")
-	build := exec.Command("go", "build", "-trimpath", "-o", file, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return file, nil
+	return file, testserver.BuildGreentally(context.Background(), file)
 })
 
 func TestMain(m *testing.M) {

@@ -117,7 +117,7 @@ func (p *program) evidence(ctx context.Context, community, monthText string) (e 
 		return e, err
 	}
 	if e.records, err = store.Records(ctx, community, greentally.Date{}, greentally.Date{}); err == nil {
-		e.values, err = newWorker(store, registry, set, e.schemes, log).Report(ctx, community, e.month, now)
+		e.values, err = newWorker(store, registry, set, log).Report(ctx, community, e.month, now)
 	}
 	return e, errors.Join(err, store.Close())
 }

@@ -30,6 +30,7 @@ import (
 	"greentally/internal/retry"
 	"greentally/records"
 	"greentally/rules"
+	"greentally/rules/schemes"
 	"greentally/web"
 )
 
@@ -172,7 +173,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer")}
 	watch := &ingest.Watch{Decode: registry.Decode}
 	metrics.ObserveLatest(watch.LatestByKind)
-	worker := newWorker(store, registry, set, certification, log)
+	worker := newWorker(store, registry, set, log)
 	alertsLog := log.With("part", "alerts")
 	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, alertsLog)
 	if err != nil {
@@ -191,9 +192,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		own.computed(values)
 		telling.seeIndicators(ctx, values, registry.Current())
 	}
+	worker.Assess = func(c *greentally.Community, month greentally.Month, values []greentally.IndicatorValue, all []greentally.Record) ([]greentally.Assessment, error) {
+		return certification.Assess(schemes.Evidence{Community: c, Month: month, Indicators: values, Records: all})
+	}
 	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
-	reporter := newWorker(store, registry, set, certification, log) // for requests; it tallies nothing
-	copies := make(chan struct{}, 1)                                // asks for records to be copied to the store
+	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
+	copies := make(chan struct{}, 1)                 // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {

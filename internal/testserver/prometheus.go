@@ -43,15 +43,8 @@ func Prometheus(t testing.TB, config string) *Monitor {
 	})}
 }
 
-// Sample is a value of a series at an instant.
-type Sample struct {
-	Labels map[string]string
-	Time   time.Time
-	Value  float64
-}
-
-// Range evaluates an expression at each step from … to.
-func (m *Monitor) Range(expression string, from, to time.Time, step time.Duration) ([]Sample, error) {
+// Range evaluates an expression at each step from … to, and returns the values of all series.
+func (m *Monitor) Range(expression string, from, to time.Time, step time.Duration) ([]float64, error) {
 	form := url.Values{"query": {expression}, "start": {from.Format(time.RFC3339Nano)}, "end": {to.Format(time.RFC3339Nano)}, "step": {step.String()}}
 	response, err := http.PostForm(m.url+"/api/v1/query_range", form)
 	if err != nil {
@@ -66,7 +59,6 @@ func (m *Monitor) Range(expression string, from, to time.Time, step time.Duratio
 		Status, Error string
 		Data          struct {
 			Result []struct {
-				Metric map[string]string
 				Values [][2]any // seconds, and the value as text
 			}
 		}
@@ -77,14 +69,14 @@ func (m *Monitor) Range(expression string, from, to time.Time, step time.Duratio
 	if answer.Status != "success" {
 		return nil, fmt.Errorf("%s: %s", response.Status, answer.Error)
 	}
-	var all []Sample
+	var all []float64
 	for _, series := range answer.Data.Result {
 		for _, pair := range series.Values {
 			value, err := strconv.ParseFloat(pair[1].(string), 64)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, Sample{series.Metric, time.UnixMilli(int64(1000 * pair[0].(float64))), value})
+			all = append(all, value)
 		}
 	}
 	return all, nil

@@ -226,17 +226,43 @@ func BuildInfluxd(ctx context.Context) (string, error) {
 	return build(ctx, "influxd", "1.8.10", "-ldflags", "-X main.version=1.8.10", "github.com/influxdata/influxdb/cmd/influxd")
 }
 
-// build builds a tool that has a go.mod of its own in tools/ into .cache/bin, unless that
-// version is there, and returns its path. Packages that are tested at the same time
-// build it once.
-func build(ctx context.Context, tool, version string, args ...string) (string, error) {
+// BuildGreentally builds the program into a file, as it is released.
+func BuildGreentally(ctx context.Context, file string) error {
+	root, err := root(ctx)
+	if err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", file, "./cmd/greentally")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// root is the folder of the main module, also for the tests of a module inside it.
+func root(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
-	root := filepath.Dir(strings.TrimSpace(string(out)))
-	if filepath.Base(root) == "deploy" { // a module of its own inside
-		root = filepath.Dir(root)
+	for dir := filepath.Dir(strings.TrimSpace(string(out))); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "greentally")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("%s is not inside greentally's module", strings.TrimSpace(string(out)))
+		}
+	}
+}
+
+// build builds a tool that has a go.mod of its own in tools/ into .cache/bin, unless that
+// version is there, and returns its path. Packages that are tested at the same time
+// build it once.
+func build(ctx context.Context, tool, version string, args ...string) (string, error) {
+	root, err := root(ctx)
+	if err != nil {
+		return "", err
 	}
 	dir := filepath.Join(root, ".cache", "bin")
 	binary := filepath.Join(dir, tool+"-"+version)

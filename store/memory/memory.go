@@ -125,29 +125,26 @@ func (s *Store) Count() int {
 	return n
 }
 
-// put stores v as JSON under the key.
-func put[K comparable, V any](m *map[K][]byte, key K, v V) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
+// write stores values as JSON, each under its key.
+func write[K comparable, V any](s *Store, m *map[K][]byte, values []V, key func(V) K) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if *m == nil {
 		*m = map[K][]byte{}
 	}
-	(*m)[key] = data
+	for _, v := range values {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		(*m)[key(v)] = data
+	}
 	return nil
 }
 
 // WriteDeviceDays stores the device-days.
 func (s *Store) WriteDeviceDays(_ context.Context, days []greentally.DeviceDay) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range days {
-		if err := put(&s.days, dayKey{d.DeviceKey, d.Date}, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(s, &s.days, days, func(d greentally.DeviceDay) dayKey { return dayKey{d.DeviceKey, d.Date} })
 }
 
 // DeviceDays returns those that match.
@@ -176,14 +173,7 @@ func (s *Store) DeviceDays(_ context.Context, q greentally.DeviceDayQuery) ([]gr
 
 // WriteIndicators stores the indicators.
 func (s *Store) WriteIndicators(_ context.Context, values []greentally.IndicatorValue) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, v := range values {
-		if err := put(&s.indicators, monthKey{v.Community, v.Month, v.Indicator}, v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(s, &s.indicators, values, func(v greentally.IndicatorValue) monthKey { return monthKey{v.Community, v.Month, v.Indicator} })
 }
 
 // Indicators returns a community's indicators of a month.
@@ -213,14 +203,7 @@ func ofMonth[V any](m map[monthKey][]byte, community string, month greentally.Mo
 
 // WriteAssessments stores the assessments.
 func (s *Store) WriteAssessments(_ context.Context, assessments []greentally.Assessment) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range assessments {
-		if err := put(&s.assessed, monthKey{a.Community, a.Month, a.Scheme}, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(s, &s.assessed, assessments, func(a greentally.Assessment) monthKey { return monthKey{a.Community, a.Month, a.Scheme} })
 }
 
 // Assessments returns a community's assessments of a month.
@@ -232,14 +215,7 @@ func (s *Store) Assessments(_ context.Context, community string, month greentall
 
 // WriteRecords stores the records.
 func (s *Store) WriteRecords(_ context.Context, records []greentally.Record) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range records {
-		if err := put(&s.records, r.ID, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(s, &s.records, records, func(r greentally.Record) string { return r.ID })
 }
 
 // Records returns a community's records.
@@ -262,14 +238,7 @@ func (s *Store) Records(_ context.Context, community string, from, to greentally
 
 // WriteAlerts stores the alerts.
 func (s *Store) WriteAlerts(_ context.Context, alerts []greentally.Alert) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range alerts {
-		if err := put(&s.alerts, alertKey{a.Key(), a.Fired.UnixNano()}, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(s, &s.alerts, alerts, func(a greentally.Alert) alertKey { return alertKey{a.Key(), a.Fired.UnixNano()} })
 }
 
 // Alerts returns a community's alerts.
