@@ -3,12 +3,12 @@ package dashboards
 // batteries is the boxes for used batteries at the gates: how much is in them, and whether
 // they get warm.
 func batteries(r rates) board {
-	const box = byDevice + ` AND "kind" = 'battery_box'`
+	const box = byDevice + isCurrent + ` AND "kind" = 'battery_box'`
 	const within = `"community" =~ /^$community$/ AND "kind" = 'battery_box'`
 	warm := []step{{color: green}, {40, orange}, {60, red}} // as the rules of alerts
 	return board{
 		name: "batteries", title: "废电池回收箱", about: "存量、回收量与温度安全。",
-		from: "now-7d", refresh: "1m", alerts: here + ` AND "kind" = 'battery_box'`,
+		from: "now-7d", refresh: "1m", alerts: current + ` AND "kind" = 'battery_box'`,
 		community: true,
 		variables: []variable{someOf("site", "点位", within), someOf("device", "设备", within+` AND "site" =~ /^$site$/`)},
 		rows: []row{

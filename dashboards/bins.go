@@ -2,11 +2,11 @@ package dashboards
 
 // bins is the sorting bins: how full they are, when they will be, and when they are emptied.
 func bins() board {
-	const bin = byStream + ` AND "kind" = 'sorting_bin'`
+	const bin = byStream + isCurrent + ` AND "kind" = 'sorting_bin'`
 	const within = `"community" =~ /^$community$/ AND "kind" = 'sorting_bin'`
 	return board{
 		name: "bins", title: "分类垃圾桶", about: "各点位满溢度、预计装满时间、清运与投放。",
-		from: "now-3d", refresh: "1m", alerts: here + ` AND "kind" = 'sorting_bin'`,
+		from: "now-3d", refresh: "1m", alerts: current + ` AND "kind" = 'sorting_bin'`,
 		community: true,
 		variables: []variable{
 			someOf("site", "点位", within),

@@ -28,8 +28,8 @@ func city(r rates) board {
 	judged := func(verdict, as string) query {
 		return query{derived, `SELECT last("title_zh") AS "title", count("at_least") AS "` + as + `" FROM "assessment" WHERE ` + here + ` AND "verdict" = '` + verdict + `' GROUP BY "scheme"`, ""}
 	}
-	const scheme = here + ` AND "title_zh" = '${scheme:raw}'`
-	const bin = here + ` AND "kind" = 'sorting_bin'`
+	const scheme = here + ` AND "title_zh" = ${scheme:singlequote}`
+	const bin = current + ` AND "kind" = 'sorting_bin'`
 	return board{
 		name: "city", title: "全市社区对比", about: "各社区的指标、结论、认证等级、告警与投放量对比。",
 		from: "now-13M", refresh: "5m",
@@ -48,7 +48,7 @@ func city(r rates) board {
 				{kind: value, width: 6, title: "社区数", about: "近24小时有数据的社区数。", unit: pieces, since: "24h",
 					queries: []query{{readings, `SELECT count("seen") FROM (SELECT last("quality") AS "seen" FROM /.*/ WHERE ` + here + ` GROUP BY "community")`, "社区"}}},
 				{kind: value, width: 6, title: "未结束紧急告警", about: "所选社区仍在持续的紧急告警数。", unit: notices, since: "90d", none: "无告警", steps: []step{{color: green}, {1, red}},
-					queries: []query{{derived, `SELECT count("since") FROM "alert" WHERE ` + here + ` AND "firing" = true AND "severity" = 'critical'`, "紧急告警"}}},
+					queries: []query{{derived, `SELECT count("since") FROM "alert" WHERE ` + current + ` AND "firing" = true AND "severity" = 'critical'`, "紧急告警"}}},
 				{kind: value, width: 6, title: "本月投放量", about: "所选社区本月投入垃圾桶的重量，含今天。", unit: kg, since: "now/M", none: "0 kg",
 					queries: []query{{derived, `SELECT sum("mass_kg_deposited") FROM "device_day" WHERE ` + bin, "投放量"}}},
 				{kind: value, width: 6, title: "本月照明节电量", about: "所选社区本月照明节电量之和，只计已结束的日子。", unit: kWh, since: "now/M", none: "数据不足",
@@ -60,14 +60,14 @@ func city(r rates) board {
 			{title: "认证：${scheme:text}", height: 9, panels: []panel{
 				{kind: dial, width: 5, title: "年度目标完成率（目标 ${target} 个）", about: "本月按所选标准达标的社区数，除以上方填写的本年目标数。", unit: ratio, min: ptr(0), max: ptr(1), steps: []step{{color: orange}, {1, green}}, since: "now/M", none: "0%",
 					queries: []query{{derived, `SELECT count("at_least") / $target FROM "assessment" WHERE ` + scheme + ` AND "verdict" = 'pass'`, "完成率"}}},
-				{kind: sheet, width: 7, title: "各等级社区数", about: "按所选标准，本月各等级和结论的社区数。", unit: words, since: "now/M", sort: "社区数", desc: true, tally: []string{"level_zh", "verdict"},
+				{kind: sheet, width: 7, title: "各等级社区数", about: "按所选标准，本月各等级和结论的社区数。", unit: words, since: "now/M", none: notYet, sort: "社区数", desc: true, tally: []string{"level_zh", "verdict"},
 					queries: []query{{derived, `SELECT "level_zh", "verdict", "at_least" FROM "assessment" WHERE ` + scheme, ""}},
 					columns: []column{
 						{name: "level_zh", title: "等级", names: nothing},
 						{name: "verdict", title: "结论", names: judgements},
 						{name: counted, title: "社区数", unit: pieces, width: 90},
 					}},
-				{kind: sheet, width: 12, title: "各社区得分", about: "按所选标准，本月各社区有据可依的得分、证据齐全时可能的得分、等级与结论；点社区名查看评分卡。", unit: words, since: "now/M", sort: "确定得分", desc: true,
+				{kind: sheet, width: 12, title: "各社区得分", about: "按所选标准，本月各社区有据可依的得分、证据齐全时可能的得分、等级与结论；点社区名查看评分卡。", unit: words, since: "now/M", none: notYet, sort: "确定得分", desc: true,
 					queries: []query{{derived, `SELECT ` + certain + `, "total", "level_zh", "verdict" FROM "assessment" WHERE ` + scheme + ` GROUP BY "community"`, ""}},
 					columns: []column{
 						{name: "community", title: "社区", link: "/d/greentally-scorecard?var-community=${__value.raw}"},
@@ -105,7 +105,7 @@ func city(r rates) board {
 				{kind: bars, width: 12, title: "每日投放量", about: "近30天各社区每天投入垃圾桶的重量。", unit: kg, interval: "1d", since: "30d",
 					queries: []query{{derived, `SELECT sum("mass_kg_deposited") FROM "device_day" WHERE ` + bin + daily + `, "community" fill(none)`, "$tag_community"}}},
 				{kind: bars, width: 12, title: "每日告警数", about: "近30天各社区每天发生的告警数。", unit: notices, interval: "1d", since: "30d", none: "无告警",
-					queries: []query{{derived, `SELECT count("since") FROM "alert" WHERE ` + here + daily + `, "community" fill(none)`, "$tag_community"}}},
+					queries: []query{{derived, `SELECT count("since") FROM "alert" WHERE ` + current + daily + `, "community" fill(none)`, "$tag_community"}}},
 			}},
 		},
 	}

@@ -4,7 +4,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 // lighting is what public lighting uses, and what it saves against its baseline.
 func lighting(r rates) board {
-	const meter = bySite + ` AND "device" =~ /^$device$/ AND "kind" = 'lighting_meter'`
+	const meter = bySite + isCurrent + ` AND "device" =~ /^$device$/ AND "kind" = 'lighting_meter'`
 	const within = `"community" =~ /^$community$/ AND "kind" = 'lighting_meter'`
 	of := func(what, indicator string) []query {
 		return []query{{derived, `SELECT last(` + what + `) FROM "indicator" WHERE ` + known + ` AND "indicator" = '` + indicator + `'`, r[indicator].Title.ZH}}
@@ -14,7 +14,7 @@ func lighting(r rates) board {
 	}
 	return board{
 		name: "lighting", title: "公共照明节能", about: "用电与改造前基准对比、节电量与电费、各回路排名。",
-		from: "now-7d", refresh: "1m", alerts: here + ` AND "kind" = 'lighting_meter'`,
+		from: "now-7d", refresh: "1m", alerts: current + ` AND "kind" = 'lighting_meter'`,
 		community: true,
 		variables: []variable{
 			someOf("site", "点位", within), someOf("device", "回路", within+` AND "site" =~ /^$site$/`),
@@ -52,7 +52,7 @@ func lighting(r rates) board {
 					queries: []query{{readings, `SELECT sum("power") FROM (SELECT mean("power_w") AS "power" FROM "lighting_meter" WHERE ` + byDevice + ` GROUP BY time($__interval), "device" fill(none)) WHERE ` + during + ` GROUP BY time($__interval) fill(none)`, "功率"}}},
 			}},
 			{title: "回路排名", height: 12, panels: []panel{
-				{kind: sheet, width: 24, title: "本月各回路", about: "按用电量从高到低。用电量、亮灯时间与亮灯时的平均功率；同类回路相差很大时，请检查灯具与感应开关。", unit: words, since: "now/M", sort: "用电量", desc: true,
+				{kind: sheet, width: 24, title: "本月各回路", about: "按用电量从高到低。用电量、亮灯时间与亮灯时的平均功率；同类回路相差很大时，请检查灯具与感应开关。", unit: words, since: "now/M", none: notYet, sort: "用电量", desc: true,
 					queries: []query{{derived, `SELECT sum("energy_kwh_rise") AS "used", sum("energy_kwh_rise") * $price AS "money", sum("operating_hours_rise") AS "lit", 1000 * sum("energy_kwh_rise") / sum("operating_hours_rise") AS "power" FROM "device_day" WHERE ` + meter + ` GROUP BY "site", "device"`, ""}},
 					columns: []column{
 						{name: "device", title: "回路", link: "/d/greentally-lighting?var-community=${community}&var-device=${__value.raw}"},

@@ -100,6 +100,9 @@ const (
 // noData is what a panel shows that should not be empty.
 const noData = "暂无数据"
 
+// notYet is what a panel of a month shows in its first hours.
+const notYet = "本月尚无数据"
+
 func ptr(v float64) *float64 { return &v }
 
 // fluent is what the builders of all kinds of panels have.

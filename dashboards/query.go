@@ -37,9 +37,14 @@ const (
 	during   = `$timeFilter`
 	here     = during + ` AND "community" =~ /^$community$/`
 	known    = here + ` AND "known" = true` // of indicators: a value that was known before stays beside what says that it is not
+	current  = here + isCurrent
 	bySite   = here + ` AND "site" =~ /^$site$/`
 	byDevice = bySite + ` AND "device" =~ /^$device$/`
 	byStream = byDevice + ` AND "stream" =~ /^$stream$/`
+
+	// isCurrent is of device-days and alerts: what was derived while a device was at another site
+	// or had another stream stays beside what took its place.
+	isCurrent = ` AND "current" = true`
 
 	// daily groups by days that begin in China. An offset needs no time zones on the server.
 	daily = ` GROUP BY time(1d, -8h)`

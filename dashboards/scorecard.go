@@ -48,7 +48,7 @@ func scorecard() board {
 					column{name: "completeness", hidden: true}, column{name: "estimated_share", hidden: true}),
 			}},
 			{title: "认证标准", height: 12, panels: []panel{
-				{kind: sheet, width: 24, title: "本月各标准得分", about: "确定得分有据可依；可能得分为缺少证据的条目全部得分时的分数。两者对应同一等级时才有等级。依据与明细用 greentally assess 查看。", unit: words, since: "now/M", sort: "确定得分率", desc: true,
+				{kind: sheet, width: 24, title: "本月各标准得分", about: "确定得分有据可依；可能得分为缺少证据的条目全部得分时的分数。两者对应同一等级时才有等级。依据与明细用 greentally assess 查看。", unit: words, since: "now/M", none: notYet, sort: "确定得分率", desc: true,
 					queries: []query{{derived, `SELECT "title_zh", "share_at_least", ` + certain + `, "total", "level_zh", "verdict" FROM "assessment" WHERE ` + here, ""}},
 					columns: []column{
 						{name: "title_zh", title: "标准", width: 320},
@@ -61,7 +61,7 @@ func scorecard() board {
 					}},
 			}},
 			{title: "数据完整度", height: 11, panels: []panel{
-				{kind: ranking, named: true, width: 12, title: "有数据的指标", about: "本月数据完整度，低于 90% 时通常无法下结论。", unit: ratio, min: ptr(0), max: ptr(1), steps: completeness, since: "now/M",
+				{kind: ranking, named: true, width: 12, title: "有数据的指标", about: "本月数据完整度，低于 90% 时通常无法下结论。", unit: ratio, min: ptr(0), max: ptr(1), steps: completeness, since: "now/M", none: notYet,
 					queries: []query{{derived, `SELECT "title_zh", "completeness" AS "value" FROM "indicator" WHERE ` + known, ""}}},
 				{kind: sheet, width: 12, title: "还缺数据的指标", about: "尚不能计算的指标：请安装设备或登记记录（检查、问卷、台账）。完整度为 100% 的，是本月还没有可统计的事发生。", unit: words, since: "now/M", none: "无", sort: "数据完整度", desc: true,
 					queries: []query{{derived, `SELECT "title_zh", "target", "completeness" FROM "indicator" WHERE ` + here + ` AND "known" = false`, ""}},

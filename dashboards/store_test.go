@@ -257,7 +257,7 @@ tests:
 `
 	ownScheme = `
 scheme: own_street
-title: {zh: 街道自评（自定义）, en: The street's own}
+title: {zh: "街道'自评'（自定义）", en: The street's own}
 source: ours
 complete: true
 verified: true

@@ -229,11 +229,13 @@ const (
 	tagSite      = "site"
 	tagDevice    = "device"
 	tagStream    = "stream"
+	tagKind      = "kind"
 
 	fieldQuality = "quality"
 	fieldJSON    = "json"
 	fieldPacked  = "packed"  // of a device-day: the same without its hours, see packing
 	fieldWritten = "written" // when a derived point was written, so that the latest counts
+	fieldCurrent = "current" // false if another point has taken the place of this, see superseded
 )
 
 func readingPoint(r *greentally.Reading) *write.Point {
@@ -501,7 +503,16 @@ func identifier(name string) string {
 
 // tag is the condition that a tag has a value.
 func tag(name, value string) string {
-	return identifier(name) + " = '" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(value) + "'"
+	return identifier(name) + " = " + literal(value)
+}
+
+// differs is the condition that a tag has another value, or none.
+func differs(name, value string) string {
+	return identifier(name) + " != " + literal(value)
+}
+
+func literal(value string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(value) + "'"
 }
 
 // writeDerived writes points to the derived bucket, each with the whole as JSON.
@@ -536,14 +547,9 @@ func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay
 		if err != nil {
 			return fmt.Errorf("device-day %s %s: %w", d.DeviceKey, d.Date, err)
 		}
-		p.AddField(fieldPacked, packed)
-		p.AddTag(tagCommunity, d.Community).AddTag(tagDevice, d.Device).AddTag("kind", d.Kind)
-		if d.Site != "" {
-			p.AddTag(tagSite, d.Site)
-		}
-		if d.Stream != "" {
-			p.AddTag(tagStream, string(d.Stream))
-		}
+		p.AddField(fieldPacked, packed).AddField(fieldCurrent, true)
+		identity, placement := labelsOfDay(d)
+		placement.addTo(identity.addTo(p))
 		p.AddField("readings", int64(d.Readings)).AddField("suspect", int64(d.Suspect)).AddField("completeness", d.Completeness())
 		for q, g := range d.Gauges {
 			p.AddField(q+"_min", g.Min.Float()).AddField(q+"_max", g.Max.Float()).AddField(q+"_mean", g.Mean.Float()).
@@ -562,7 +568,38 @@ func (s *Store) WriteDeviceDays(ctx context.Context, days []greentally.DeviceDay
 		}
 		points[i] = p
 	}
+	for some := range ofOnePlace(days) {
+		identity, placement := labelsOfDay(&some[0])
+		times := make([]time.Time, len(some))
+		for i := range some {
+			times[i] = some[i].Start
+		}
+		marks, err := s.superseded(ctx, "device_day", identity, placement, times)
+		if err != nil {
+			return fmt.Errorf("look in InfluxDB for device-days of %s in other places: %w", some[0].DeviceKey, err)
+		}
+		points = append(points, marks...)
+	}
 	return s.writeDerived(ctx, "device-days", points)
+}
+
+func labelsOfDay(d *greentally.DeviceDay) (identity, placement labels) {
+	return labels{{tagCommunity, d.Community}, {tagDevice, d.Device}}, labels{{tagKind, d.Kind}, {tagSite, d.Site}, {tagStream, string(d.Stream)}}
+}
+
+// ofOnePlace cuts device-days into pieces of one device in one place.
+func ofOnePlace(days []greentally.DeviceDay) iter.Seq[[]greentally.DeviceDay] {
+	return func(yield func([]greentally.DeviceDay) bool) {
+		for from := 0; from < len(days); {
+			to := from + 1
+			for d := &days[from]; to < len(days) && days[to].DeviceKey == d.DeviceKey && days[to].Kind == d.Kind && days[to].Site == d.Site && days[to].Stream == d.Stream; to++ {
+			}
+			if !yield(days[from:to]) {
+				return
+			}
+			from = to
+		}
+	}
 }
 
 // DeviceDays returns those that match.
@@ -698,18 +735,21 @@ func (s *Store) Records(ctx context.Context, community string, from, to greental
 // WriteAlerts stores the alerts.
 func (s *Store) WriteAlerts(ctx context.Context, alerts []greentally.Alert) error {
 	points := make([]*write.Point, len(alerts))
+	var superseded []*write.Point
 	for i := range alerts {
 		a := &alerts[i]
 		p, err := derivedPoint("alert", a.Fired, a)
 		if err != nil {
 			return fmt.Errorf("alert %s: %w", a.Rule, err)
 		}
-		for name, value := range map[string]string{tagCommunity: a.Community, "rule": a.Rule, tagDevice: a.Device, "indicator": a.Indicator,
-			"severity": string(a.Severity), "kind": a.Kind, tagSite: a.Site, tagStream: string(a.Stream)} {
-			if value != "" {
-				p.AddTag(name, value)
-			}
+		identity := labels{{tagCommunity, a.Community}, {"rule", a.Rule}, {tagDevice, a.Device}, {"indicator", a.Indicator}}
+		placement := labels{{"severity", string(a.Severity)}, {tagKind, a.Kind}, {tagSite, a.Site}, {tagStream, string(a.Stream)}}
+		placement.addTo(identity.addTo(p)).AddField(fieldCurrent, true)
+		marks, err := s.superseded(ctx, "alert", identity, placement, []time.Time{a.Fired})
+		if err != nil {
+			return fmt.Errorf("look in InfluxDB for alerts of %s in other places: %w", a.Rule, err)
 		}
+		superseded = append(superseded, marks...)
 		p.AddField("firing", a.Ended == nil).AddField("since", a.Since.UnixMilli()).
 			AddField("title_zh", a.Title.ZH).AddField("title_en", a.Title.EN).AddField("summary_zh", a.Summary.ZH).AddField("summary_en", a.Summary.EN)
 		if a.Ended != nil {
@@ -717,7 +757,7 @@ func (s *Store) WriteAlerts(ctx context.Context, alerts []greentally.Alert) erro
 		}
 		points[i] = p
 	}
-	return s.writeDerived(ctx, "alerts", points)
+	return s.writeDerived(ctx, "alerts", append(points, superseded...))
 }
 
 // Alerts returns a community's alerts.

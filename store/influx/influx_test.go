@@ -2,10 +2,14 @@ package influx_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -154,6 +158,104 @@ func TestRetentionIsSet(t *testing.T) {
 	n, _ := response.Body.Read(buf)
 	if !strings.Contains(string(buf[:n]), "48h0m0s") {
 		t.Errorf("policies are %s, want one of 48h", buf[:n])
+	}
+}
+
+// ask returns the rows that InfluxDB itself has for a statement, without their times.
+func ask(t *testing.T, server, database, statement string) [][]any {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server+"/query?"+url.Values{"db": {database}, "q": {statement}}.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Results []struct {
+			Error  string
+			Series []struct {
+				Tags   map[string]string
+				Values [][]any
+			}
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || len(answer.Results) != 1 || answer.Results[0].Error != "" {
+		t.Fatalf("%s: %v %+v", statement, err, answer)
+	}
+	var rows [][]any
+	for _, series := range answer.Results[0].Series {
+		for _, values := range series.Values {
+			row := values[1:]
+			for _, tag := range slices.Sorted(maps.Keys(series.Tags)) {
+				row = append(row, series.Tags[tag])
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// TestNothingCountsTwice moves devices: whoever adds up what is current sees each device-day
+// and each alert once, where it is now.
+func TestNothingCountsTwice(t *testing.T) {
+	server := testserver.Influxd(t)
+	s := open(t, server.URL(), "moved")
+	first := greentally.Date{Year: 2026, Month: time.October, Day: 8}
+	day := func(device, site string, stream greentally.Stream, after int) greentally.DeviceDay {
+		date := first.Add(after)
+		return greentally.DeviceDay{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: device}, Kind: "sorting_bin", Site: site, Stream: stream,
+			Date: date, Start: date.Start(time.UTC), Hours: 24, Readings: 100}
+	}
+	alert := func(severity greentally.Severity, site string, ended *time.Time) greentally.Alert {
+		return greentally.Alert{Community: "jiayuan", Rule: "r", Severity: severity, Device: "a", Kind: "sorting_bin", Site: site, Since: start, Fired: start, Ended: ended}
+	}
+	over := start.Add(time.Hour)
+	steps := []struct {
+		name   string
+		days   []greentally.DeviceDay
+		alerts []greentally.Alert
+		want   [][]any // sum of readings, site, stream
+		firing [][]any // number, severity, site
+	}{
+		{
+			"at first",
+			[]greentally.DeviceDay{day("a", "e1", "food", 0), day("a", "e1", "food", 1), day("b", "e1", "food", 0), day("lone", "", "", 0)},
+			[]greentally.Alert{alert("warning", "e1", nil)},
+			[][]any{{100., "", ""}, {300., "e1", "food"}}, [][]any{{1., "warning", "e1"}},
+		},
+		{"another stream from the second day on", []greentally.DeviceDay{day("a", "e1", "residual", 1)}, nil, [][]any{{100., "", ""}, {200., "e1", "food"}, {100., "e1", "residual"}}, nil},
+		{
+			"moved, tallied again from the first day on, and the alert ended",
+			[]greentally.DeviceDay{day("a", "it's \\ e2", "residual", 0), day("a", "it's \\ e2", "residual", 1)},
+			[]greentally.Alert{alert("critical", "e2", &over)},
+			[][]any{{100., "", ""}, {100., "e1", "food"}, {200., "it's \\ e2", "residual"}}, [][]any{{1., "critical", "e2"}},
+		},
+		{
+			"back, both on one day and in one call with others",
+			[]greentally.DeviceDay{day("b", "e1", "food", 0), day("a", "e1", "food", 0), day("lone", "e1", "food", 0), day("a", "e3", "food", 1)}, nil,
+			[][]any{{300., "e1", "food"}, {100., "e3", "food"}}, nil,
+		},
+		{"the same again", []greentally.DeviceDay{day("a", "e1", "food", 0), day("a", "e3", "food", 1)}, nil, [][]any{{300., "e1", "food"}, {100., "e3", "food"}}, nil},
+	}
+	for _, step := range steps {
+		if err := errors.Join(s.WriteDeviceDays(t.Context(), step.days), s.WriteAlerts(t.Context(), step.alerts)); err != nil {
+			t.Fatal(err)
+		}
+		got := ask(t, server.URL(), "moved_derived", `SELECT sum("readings") FROM "device_day" WHERE "current" = true GROUP BY "site", "stream"`)
+		if !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: device-days are %v, want %v", step.name, got, step.want)
+		}
+		got = ask(t, server.URL(), "moved_derived", `SELECT count("since") FROM "alert" WHERE "current" = true GROUP BY "severity", "site"`)
+		if step.firing != nil && !reflect.DeepEqual(got, step.firing) {
+			t.Errorf("%s: alerts are %v, want %v", step.name, got, step.firing)
+		}
+		days, err := s.DeviceDays(t.Context(), greentally.DeviceDayQuery{Community: "jiayuan", From: first, To: first.Add(1)})
+		if err != nil || len(days) != 4 {
+			t.Errorf("%s: %d device-days, want 4: %v", step.name, len(days), err)
+		}
 	}
 }
 
