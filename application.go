@@ -1,0 +1,91 @@
+package greentally
+
+import "time"
+
+// Application is a community's application for a title under a certification scheme
+// (申报 → 调研 → 验收 → 命名), with the figures of one month. It is what its steps say, in
+// their order.
+type Application struct {
+	ID        string `json:"id"` // ULID
+	Community string `json:"community"`
+	Scheme    string `json:"scheme,omitempty"` // empty for a title that was given before there were figures
+	Month     Month  `json:"month,omitzero"`
+
+	Stage Stage      `json:"stage"`
+	Level TitleLevel `json:"level,omitempty"` // of the title, once it is named
+	Named *Date      `json:"named,omitempty"` // first day of the title
+	Until *Date      `json:"until,omitempty"` // last day of the title; nil if it has no end
+
+	// Submission is what was handed in; nil before that, and again after it was returned.
+	Submission *Submission `json:"submission,omitempty"`
+	Steps      []Step      `json:"steps"`
+}
+
+// Stage is how far an application has come.
+type Stage string
+
+// The stages.
+const (
+	StageDraft     Stage = "draft"     // 草稿
+	StageSubmitted Stage = "submitted" // 已申报: the figures are frozen
+	StageSurveyed  Stage = "surveyed"  // 已调研
+	StageAccepted  Stage = "accepted"  // 已验收
+	StageNamed     Stage = "named"     // 已命名
+	StageRejected  Stage = "rejected"  // 未通过
+	StageWithdrawn Stage = "withdrawn" // 已撤回, by the community
+	StageRevoked   Stage = "revoked"   // 已撤销: the title was taken away
+)
+
+// TitleLevel is who gave a title.
+type TitleLevel string
+
+// The levels.
+const (
+	District TitleLevel = "district" // 区县级
+	City     TitleLevel = "city"     // 市级
+	National TitleLevel = "national" // 国家级
+)
+
+// TitleLevels returns all levels, the highest first.
+func TitleLevels() []TitleLevel { return []TitleLevel{National, City, District} }
+
+// Step is one thing that was done to an application: the trail that an auditor follows.
+type Step struct {
+	Application string    `json:"application"` // ID
+	To          Stage     `json:"to"`
+	On          Date      `json:"on"`            // the day on which it was done
+	By          string    `json:"by"`            // who did it
+	Why         string    `json:"why,omitempty"` // reason, or the document's number
+	Recorded    time.Time `json:"recorded"`      // when it was handed in
+
+	// Of the first step.
+	Community string `json:"community,omitempty"`
+	Scheme    string `json:"scheme,omitempty"`
+	Month     Month  `json:"month,omitzero"`
+
+	// Of a step to StageNamed.
+	Level TitleLevel `json:"level,omitempty"`
+	Until *Date      `json:"until,omitempty"`
+
+	// Of a step to StageSubmitted.
+	Submission *Submission `json:"submission,omitempty"`
+}
+
+// Submission is what was handed in with an application, and does not change any more.
+type Submission struct {
+	Bundle string    `json:"bundle"` // SHA-256 of the evidence bundle, in hexadecimal
+	Bytes  int64     `json:"bytes"`  // its size
+	At     time.Time `json:"at"`     // when its figures were computed
+}
+
+// Revision is a figure that would be another one if it was computed now, because of what came
+// after it was handed in.
+type Revision struct {
+	Of   string `json:"of"`   // indicator, item or assessment
+	Name string `json:"name"` // its ID
+	What string `json:"what"` // such as value, verdict, points, level
+	Old  string `json:"old"`  // empty where there was none
+	New  string `json:"new"`
+
+	Title Text `json:"title"`
+}
