@@ -21,24 +21,31 @@ type InputWorking struct {
 	Factor              string
 	Indicator, Part     string
 
-	Value string // expression over a row's facts; its sum over the rows is the input's value
+	Value string // expression over a row's facts
 	Rows  []WorkingRow
+	Times *TimesWorking // nil if nothing is multiplied
 
-	Result *float64 // nil where missing
+	Result *float64 // the sum; nil where missing
 }
 
-// WorkingRow is what one device-day, record or alert contributes to an input:
-// (Value − Less, at least 0) × Times, rounded to an [Amount].
+// WorkingRow is what one device-day, record or alert contributes to an input: what Value comes
+// to, less at most all of it, times what records say of the stream, rounded to an [Amount].
 type WorkingRow struct {
 	Device string
 	Date   Date      // of the device-day or record
 	ID     string    // of the record
 	Time   time.Time // at which the alert fired
+	Stream Stream    // of the device
 
-	// Facts are the numbers, words and truths that Value uses, by name, such as mass_kg.collected.
-	Facts map[string]any
-	Less  float64 // what records take off
-	Times float64 // what records say that it is multiplied by; 1 if nothing
+	Facts map[string]any // float64, string or bool; what Value uses, as it is written there
+	Less  float64
 
 	Amount Amount
+}
+
+// TimesWorking is what a stream's contributions are multiplied by: the mean of a value of
+// records, weighted by another.
+type TimesWorking struct {
+	Record, Value, Weight string              // the type of record, and the names of its values
+	Records               map[Stream][]string // IDs
 }

@@ -190,25 +190,38 @@ func (w *Worker) Report(ctx context.Context, community string, month greentally.
 	return w.compute(ctx, community, month, asOf, attested.all)
 }
 
+// Evidence returns what [Worker.Report] computes the indicators from, the device-days with
+// their hours.
+func (w *Worker) Evidence(ctx context.Context, community string, month greentally.Month, asOf time.Time) (indicators.Evidence, error) {
+	attested, err := w.attested(ctx, community)
+	if err != nil {
+		return indicators.Evidence{}, err
+	}
+	return w.evidence(ctx, community, month, asOf, attested.all, false)
+}
+
 // compute is Report with the community's records at hand.
 func (w *Worker) compute(ctx context.Context, community string, month greentally.Month, asOf time.Time, records []greentally.Record) ([]greentally.IndicatorValue, error) {
+	e, err := w.evidence(ctx, community, month, asOf, records, true)
+	if err != nil {
+		return nil, err
+	}
+	return w.Indicators.Compute(e), nil
+}
+
+func (w *Worker) evidence(ctx context.Context, community string, month greentally.Month, asOf time.Time, records []greentally.Record, totals bool) (e indicators.Evidence, err error) {
 	registry := w.Registry()
 	c, ok := registry.Community(community)
 	loc, has := registry.Location(community)
 	if !ok || !has {
-		return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+		return e, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
 	}
-	days, err := w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: true})
-	if err != nil {
-		return nil, err
+	e = indicators.Evidence{Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Records: records, Location: loc}
+	if e.Days, err = w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: totals}); err != nil {
+		return e, err
 	}
-	alerts, err := w.Store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
-	if err != nil {
-		return nil, err
-	}
-	return w.Indicators.Compute(indicators.Evidence{
-		Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Days: days, Records: records, Alerts: alerts, Location: loc,
-	}), nil
+	e.Alerts, err = w.Store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
+	return e, err
 }
 
 // assess writes a community's assessments of a month by the schemes that are in effect then.

@@ -170,7 +170,7 @@ func TestKillLosesNothing(t *testing.T) {
 	}
 	l.more(5000)
 	acked := l.finish()
-	s.caughtUp(time.Minute)
+	s.caughtUp(3 * time.Minute)
 	s.stop()
 	store, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "data", "greentally.db"))
 	if err != nil {
@@ -204,7 +204,7 @@ func TestKillLosesNothingFromAnotherBroker(t *testing.T) {
 	l.more(5000)
 	acked := l.finish()
 	waitFor(t, 2*time.Minute, "all acknowledged readings to be in InfluxDB", func() bool { return influxReadings(t, influxd.URL()) >= acked })
-	s.caughtUp(time.Minute)
+	s.caughtUp(3 * time.Minute)
 	missing, stored := l.missing(openInflux(t, influxd.URL()))
 	t.Logf("%d readings acknowledged over %d kills, %d a second; %d stored", acked, kills, l.perSecond(), stored)
 	if missing > 0 {

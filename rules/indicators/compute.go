@@ -39,7 +39,18 @@ type Evidence struct {
 // Compute computes all indicators, sorted by name. One that cannot be computed from the
 // evidence has no value, and says why.
 func (s *Set) Compute(e Evidence) []greentally.IndicatorValue {
+	values, _ := s.compute(gather(e))
+	return values
+}
+
+// Workings computes all indicators, and returns how each came about, too.
+func (s *Set) Workings(e Evidence) ([]greentally.IndicatorValue, []greentally.Working) {
 	g := gather(e)
+	g.working = true
+	return s.compute(g)
+}
+
+func (s *Set) compute(g *gathered) ([]greentally.IndicatorValue, []greentally.Working) {
 	values := make([]computed, len(s.indicators))
 	for _, first := range []bool{true, false} { // those that others take from, and then the others
 		var these []int
@@ -50,23 +61,27 @@ func (s *Set) Compute(e Evidence) []greentally.IndicatorValue {
 		}
 		onAllCores(len(these), func(n int) {
 			ind := s.indicators[these[n]]
-			v, parts, err := ind.compute(g)
+			v, parts, inputs, err := ind.compute(g)
 			if err != nil { // of this indicator alone, and no trying again helps
 				v.Value, v.Numerator, v.Denominator, v.Uncertainty, v.Verdict = nil, nil, nil, nil, greentally.InsufficientData
 				v.Reason = "it cannot be computed: " + err.Error()
 				parts = nil
 			}
-			values[these[n]] = computed{v, parts}
+			values[these[n]] = computed{v, parts, inputs}
 		})
 		for _, i := range these {
 			g.done[s.indicators[i].Indicator] = values[i]
 		}
 	}
 	all := make([]greentally.IndicatorValue, len(values))
+	var workings []greentally.Working
 	for i, v := range values {
 		all[i] = v.IndicatorValue
+		if g.working {
+			workings = append(workings, s.indicators[i].working(g, v.inputs))
+		}
 	}
-	return all
+	return all, workings
 }
 
 // onAllCores calls do for 0 to n-1 and returns when all are done.
@@ -87,6 +102,7 @@ func onAllCores(n int, do func(int)) {
 type computed struct {
 	greentally.IndicatorValue
 	uncertainties map[string]float64 // standard, of numerator and denominator, by these names
+	inputs        []summed
 }
 
 // gathered is evidence, arranged.
@@ -98,6 +114,7 @@ type gathered struct {
 	envs     map[string]deviceEnv            // by device
 	records  map[string][]*greentally.Record // by type
 	done     map[string]computed             // indicators, by name
+	working  bool                            // whether it is kept how all comes about
 }
 
 type dayOf struct {
@@ -156,10 +173,13 @@ type summed struct {
 	size, estimated float64 // of what it sums, if that rests on masses, and of that the estimated part
 	reason          string  // why there is no value
 	uncertainty     float64 // standard
+
+	rows  []greentally.WorkingRow // if these are kept
+	times *greentally.TimesWorking
 }
 
 // compute also returns the standard uncertainties of numerator and denominator.
-func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts map[string]float64, err error) {
+func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts map[string]float64, inputs []summed, err error) {
 	v = greentally.IndicatorValue{
 		Community: g.Community.ID, Month: g.Month, Indicator: ind.Indicator, Title: ind.Title, Unit: ind.Unit,
 		Source: ind.Source, Verified: ind.Verified, DisplayOnly: ind.displayOnly,
@@ -168,13 +188,12 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	formula := map[string]any{"community": envOfCommunity(g.Community)}
 	type lack struct{ inputs, reason string }
 	var missing []lack
-	var inputs []summed
 	present := false
 	var size, estimated float64
 	for i := range ind.inputs {
 		in, err := ind.inputs[i].sum(g, ind)
 		if err != nil {
-			return v, nil, err
+			return v, nil, inputs, err
 		}
 		if len(in.Devices)+len(in.Records)+len(in.Alerts) == 0 && slices.Contains(ind.Optional, in.Name) {
 			formula[in.Name] = 0.0
@@ -210,23 +229,23 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 			}
 			v.Reason += m.inputs + ": " + m.reason
 		}
-		return v, nil, nil
+		return v, nil, inputs, nil
 	}
 	numerator, denominator, err := ind.evaluate(formula)
 	if err != nil {
-		return v, nil, err
+		return v, nil, inputs, err
 	}
 	v.Numerator, v.Denominator = &numerator, &denominator
 	if denominator == 0 {
 		v.Reason = "the denominator is 0"
-		return v, nil, nil
+		return v, nil, inputs, nil
 	}
 	value := numerator / denominator
 	v.Value = &value
 	if ind.stated {
 		of, err := ind.propagate(formula, inputs)
 		if err != nil {
-			return v, nil, err
+			return v, nil, inputs, err
 		}
 		expanded := 2 * of["value"]
 		v.Uncertainty, v.Assumptions, parts = &expanded, ind.Assumptions, of
@@ -244,7 +263,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	default:
 		v.Verdict = greentally.Fail
 	}
-	return v, parts, nil
+	return v, parts, inputs, nil
 }
 
 func (ind *indicator) evaluate(formula map[string]any) (numerator, denominator float64, err error) {
@@ -374,6 +393,9 @@ func (in *compiled) sumAlerts(g *gathered) (v summed, err error) {
 		if total, ok = plus(total, amount); !ok {
 			return v, fmt.Errorf("input %s: the sum is too large", in.name)
 		}
+		if g.working {
+			v.rows = append(v.rows, greentally.WorkingRow{Device: a.Device, Time: a.Fired, Stream: a.Stream, Facts: in.facts(map[string]any{"alert": env}), Amount: amount})
+		}
 		v.Alerts = append(v.Alerts, greentally.AlertSpan{Device: a.Device, Since: a.Since, Ended: a.Ended})
 	}
 	if len(v.Alerts) == 0 {
@@ -454,6 +476,9 @@ func (in *compiled) sumRecords(g *gathered, ind *indicator) (v summed, err error
 		if total, ok = plus(total, amount); !ok {
 			return v, fmt.Errorf("input %s: the sum is too large", in.name)
 		}
+		if g.working {
+			v.rows = append(v.rows, greentally.WorkingRow{Device: r.Device, Date: r.Date, ID: r.ID, Stream: r.Stream, Facts: in.facts(env), Amount: amount})
+		}
 		v.Records = append(v.Records, r.ID)
 	}
 	if len(counted) == 0 {
@@ -530,7 +555,8 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 			if err != nil {
 				return v, err
 			}
-			if less := adjustments[day.Date]; less != nil {
+			less := adjustments[day.Date]
+			if less != nil {
 				contribution -= min(contribution, less.amount)
 				v.Records = append(v.Records, less.records...)
 			}
@@ -548,6 +574,13 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 			}
 			if total, ok = plus(total, amount); !ok {
 				return v, fmt.Errorf("input %s: the sum is too large", in.name)
+			}
+			if g.working {
+				row := greentally.WorkingRow{Device: device.ID, Date: day.Date, Stream: device.Stream, Facts: in.facts(day.env), Amount: amount}
+				if less != nil {
+					row.Less = less.amount
+				}
+				v.rows = append(v.rows, row)
 			}
 			size += max(amount, -amount)
 			if in.restsOnEstimates(day) {
@@ -583,8 +616,12 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 	}
 	slices.Sort(v.Records)
 	v.Records = slices.Compact(v.Records)
+	if in.Times != nil {
+		v.times = &greentally.TimesWorking{Record: in.Times.Record, Value: in.Times.Value, Weight: in.Times.Weight, Records: map[greentally.Stream][]string{}}
+	}
 	for _, stream := range slices.Sorted(maps.Keys(factors)) {
 		f := factors[stream]
+		v.times.Records[stream] = f.records
 		v.Records = append(v.Records, f.records...)
 		if len(f.records) == 0 {
 			v.reason = fmt.Sprintf("there is no %s of the stream %s in %s", in.Times.Record, stream, g.Month)

@@ -118,7 +118,8 @@ type compiled struct {
 	where, value *vm.Program
 	error, of    *vm.Program
 	only         *vm.Program
-	needs        []string // quantities, or values of records
+	needs        []string               // quantities, or values of records
+	leaves       map[string]*vm.Program // what value takes from its environment, as it is written there
 	factor       greentally.Factor
 }
 
@@ -314,7 +315,7 @@ func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any,
 	if in.value, err = expression.Compile(in.Value, env, expr.AsFloat64()); err != nil {
 		add(at("value"), "value: %w", err)
 	} else {
-		in.needs = quantitiesIn(in.value, kind)
+		in.needs, in.leaves = quantitiesIn(in.value, kind), leavesOf(in.Value, env)
 	}
 	if in.ErrorRatio != "" {
 		if in.error, err = expression.Compile(in.ErrorRatio, env, expr.AsFloat64()); err != nil {
@@ -371,6 +372,7 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 		add(at("value"), "value: %w", err)
 		return
 	}
+	in.leaves = leavesOf(in.Value, env)
 	found := identifiersIn(in.value)
 	for _, v := range t.Values {
 		if found[v.Name] {
@@ -392,6 +394,7 @@ func (s *Set) parseAlertInput(in *compiled, at func(string) []any, add func([]an
 	if in.value, err = expression.Compile(in.Value, env, expr.AsFloat64()); err != nil {
 		add(at("value"), "value: %w", err)
 	}
+	in.leaves = leavesOf(in.Value, env)
 }
 
 // parseFactorInput compiles an input that is a factor.
