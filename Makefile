@@ -28,7 +28,7 @@ tools: ## Get the servers and tools that the tests run against, from Debian's pa
 
 # Programs, and Debian's packages that have them.
 DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus \
-	npm=npm systemd-analyze=systemd pgrep=procps
+	npm=npm systemd-analyze=systemd pgrep=procps soffice=libreoffice-calc-nogui pdftotext=poppler-utils minisign=minisign
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 

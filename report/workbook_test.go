@@ -1,0 +1,246 @@
+package report_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/xuri/excelize/v2"
+
+	"greentally"
+	"greentally/report"
+)
+
+func workbook(t testing.TB, e *report.Export, language string) []byte {
+	t.Helper()
+	var data bytes.Buffer
+	if err := e.XLSX(&data, language); err != nil {
+		t.Fatal(err)
+	}
+	return data.Bytes()
+}
+
+// always makes LibreOffice compute all formulas when it opens a file, instead of taking the
+// values that stand beside them.
+const always = `<?xml version="1.0" encoding="UTF-8"?>
+<oor:items xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item>
+</oor:items>`
+
+// recalculated has LibreOffice compute workbooks anew, and opens what it made of them.
+func recalculated(t *testing.T, books ...[]byte) []*excelize.File {
+	t.Helper()
+	if _, err := exec.LookPath("soffice"); err != nil {
+		t.Fatal("soffice is missing: apt-get install libreoffice-calc-nogui, or make tools")
+	}
+	dir := t.TempDir()
+	profile := filepath.Join(dir, "profile")
+	if err := os.MkdirAll(filepath.Join(profile, "user"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(profile, "user", "registrymodifications.xcu"), []byte(always), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-env:UserInstallation=file://" + profile, "--headless", "--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", filepath.Join(dir, "out")}
+	for i, book := range books {
+		name := filepath.Join(dir, fmt.Sprintf("book%d.xlsx", i))
+		if err := os.WriteFile(name, book, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, name)
+	}
+	if out, err := exec.CommandContext(t.Context(), "soffice", args...).CombinedOutput(); err != nil {
+		t.Fatalf("soffice: %v\n%s", err, out)
+	}
+	var all []*excelize.File
+	for i := range books {
+		f, err := excelize.OpenFile(filepath.Join(dir, "out", fmt.Sprintf("book%d.xlsx", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		all = append(all, f)
+	}
+	return all
+}
+
+// rows are those of a sheet as they are, by their first column.
+func rows(t *testing.T, f *excelize.File, sheet string) map[string][]string {
+	t.Helper()
+	all, err := f.GetRows(sheet, excelize.Options{RawCellValue: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string][]string{}
+	for _, row := range all {
+		byName[row[0]] = row
+	}
+	return byName
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(b)) }
+
+// without takes out the values that stand beside formulas.
+func without(t *testing.T, book []byte) []byte {
+	t.Helper()
+	from, err := zip.NewReader(bytes.NewReader(book), int64(len(book)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data bytes.Buffer
+	to := zip.NewWriter(&data)
+	taken := 0
+	for _, f := range from.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = regexp.MustCompile(`(</f>)<v>[^<]*</v>`).ReplaceAllFunc(text, func([]byte) []byte { taken++; return []byte("</f>") })
+		w, err := to.Create(f.Name)
+		if err == nil {
+			_, err = w.Write(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if taken < 1000 {
+		t.Fatalf("only %d formulas are in the workbook", taken)
+	}
+	return data.Bytes()
+}
+
+// change sets the fact of a sheet's first row of a stream to a number, and returns what stood there.
+func change(t *testing.T, book []byte, sheet, fact, stream string, number float64) (changed []byte, before float64) {
+	t.Helper()
+	f, err := excelize.OpenReader(bytes.NewReader(book))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all, err := f.GetRows(sheet, excelize.Options{RawCellValue: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := slices.Index(all[1], fact) + 1
+	row := slices.IndexFunc(all, func(row []string) bool { return slices.Contains(row, stream) }) + 1
+	if column == 0 || row == 0 {
+		t.Fatalf("sheet %s has no %s of %s: %q", sheet, fact, stream, all[1])
+	}
+	if before, err = strconv.ParseFloat(all[row-1][column-1], 64); err != nil {
+		t.Fatal(err)
+	}
+	at, err := excelize.CoordinatesToCellName(column, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data bytes.Buffer
+	if err := errors.Join(f.SetCellValue(sheet, at, number), f.Write(&data)); err != nil {
+		t.Fatal(err)
+	}
+	return data.Bytes(), before
+}
+
+// TestRecalculates holds what LibreOffice makes of the formulas alone against what was
+// computed; and that one device-day, or one audit, makes another rate.
+func TestRecalculates(t *testing.T) {
+	e := month(t)
+	book := workbook(t, e, "zh")
+	const bins, audits = "设备日 分类垃圾桶", "记录 组成分析"
+	collected, was := change(t, book, bins, "mass_kg.collected", "可回收物", 1000)
+	audited, ratio := change(t, book, audits, "recyclable_ratio", "可回收物", 0.5)
+	files := recalculated(t, without(t, book), collected, audited, without(t, workbook(t, e, "en")))
+	var of []map[string][]string
+	for i, f := range files {
+		of = append(of, rows(t, f, []string{"指标", "Indicators"}[i/3]))
+	}
+	values := 0
+	for _, v := range e.Indicators {
+		for i, words := range map[int]map[greentally.Verdict]string{
+			0: {"pass": "达标", "fail": "未达标", "insufficient_data": "数据不足", "no_target": "无目标"},
+			3: {"pass": "pass", "fail": "fail", "insufficient_data": "insufficient data", "no_target": "no target"},
+		} {
+			row := of[i][v.Indicator]
+			if row == nil {
+				t.Errorf("%s is not in the workbook", v.Indicator)
+				continue
+			}
+			for column, want := range map[int]*float64{3: v.Value, 4: v.Numerator, 5: v.Denominator} {
+				got := row[column]
+				if want == nil {
+					if got != "" {
+						t.Errorf("%s column %d is %s, want nothing", v.Indicator, column, got)
+					}
+					continue
+				}
+				values++
+				if number, err := strconv.ParseFloat(got, 64); err != nil || !near(number, *want) {
+					t.Errorf("%s column %d is %s, want %v", v.Indicator, column, got, *want)
+				}
+			}
+			if row[11] != words[v.Verdict] {
+				t.Errorf("%s: verdict %s, want %s", v.Indicator, row[11], v.Verdict)
+			}
+		}
+	}
+	if values < 120 {
+		t.Errorf("only %d values were compared", values)
+	}
+
+	numerator := func(i int, indicator string) float64 {
+		v, err := strconv.ParseFloat(of[i][indicator][4], 64)
+		if err != nil {
+			t.Errorf("numerator of %s: %v", indicator, err)
+		}
+		return v
+	}
+	if got := numerator(1, "separate_collection") - numerator(0, "separate_collection"); !near(got, 1000-was) {
+		t.Errorf("with %v kg collected more separate_collection has %v more", 1000-was, got)
+	}
+	if got := numerator(2, "recyclable_capture"); got > numerator(0, "recyclable_capture")*0.95 || ratio < 0.6 {
+		t.Errorf("an audit that finds half of %v makes the recovered mass %v of %v", ratio, got, numerator(0, "recyclable_capture"))
+	}
+}
+
+func TestWorkbookSpeaksTwoLanguages(t *testing.T) {
+	if err := month(t).XLSX(io.Discard, "fr"); err == nil {
+		t.Error("a workbook in French is written")
+	}
+}
+
+// TestEmptyWorkbook writes what there is of a community that nobody has measured yet.
+func TestEmptyWorkbook(t *testing.T) {
+	e := month(t)
+	e.Days, e.Records, e.Alerts, e.Assessments = nil, nil, nil, nil
+	e.Through = october.First().Add(-1)
+	for i := range e.Indicators {
+		v := &e.Indicators[i]
+		v.Value, v.Numerator, v.Denominator, v.Verdict, v.Inputs = nil, nil, nil, greentally.InsufficientData, nil
+	}
+	e.Workings = nil
+	f, err := excelize.OpenReader(bytes.NewReader(workbook(t, e, "zh")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if all, err := f.GetRows("缺口"); err != nil || len(all) < 1+len(e.Indicators) {
+		t.Errorf("%d lines of gaps of a month without anything: %v", len(all), err)
+	}
+}
