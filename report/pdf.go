@@ -53,7 +53,7 @@ func (e *Export) PDF(w io.Writer, language string) error {
 	p.cover()
 	p.summary()
 	if len(e.Revisions) > 0 {
-		p.revisions()
+		p.revisionsChapter()
 	}
 	p.indicators()
 	if err := p.charts(); err != nil {
@@ -85,15 +85,14 @@ type pdf struct {
 
 	name, version string
 
-	facts         float64 // where the cover's facts end
-	revisionsNote []place // that name the page of the revisions
+	toc     place   // of the contents
+	revised []place // that name the page of the revisions
 }
 
 // place is where something is still to be written.
 type place struct {
-	page   int
-	y      float64
-	number int
+	page int
+	y    float64
 }
 
 // month is the month as it is said.
@@ -329,8 +328,8 @@ func (p *pdf) contents() {
 			chapters = append(chapters, h)
 		}
 	}
-	p.Back(1)
-	y := p.facts + 8
+	p.Back(p.toc.page)
+	y := p.toc.y
 	p.Put(paper.Left, y, 6, paper.AtLeft, p.word("contents"), l.Section)
 	y += 8
 	half := (len(chapters) + 1) / 2
@@ -343,9 +342,9 @@ func (p *pdf) contents() {
 		p.Rule(x, top+6.1, x+width, l.Line, 0.15)
 		p.Link(x, top, width, 6, h)
 	}
-	for _, note := range p.revisionsNote {
+	for _, note := range p.revised {
 		p.Back(note.page)
-		p.warn(note.y, p.revised())
+		p.warn(note.y, p.revisions())
 	}
 }
 

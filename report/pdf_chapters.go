@@ -26,7 +26,7 @@ func (p *pdf) cover() {
 	month := l.Chapter
 	month.Size = 13
 	p.Y += p.Block(paper.Left, p.Y, paper.Width, paper.AtLeft, p.month(), month) + 5
-	for _, warning := range []string{p.running(), p.revised()} {
+	for _, warning := range []string{p.running(), p.revisions()} {
 		if warning != "" {
 			p.caution(warning)
 		}
@@ -37,6 +37,7 @@ func (p *pdf) cover() {
 		if text == "" {
 			return
 		}
+		p.Need(float64(len(p.Lines(text, paper.Width-38, l.Body)))*l.Body.Leading() + 2.4)
 		p.Put(paper.Left, p.Y+1.2, l.Body.Leading(), paper.AtLeft, p.word(title), l.Faint)
 		p.Y += p.Block(paper.Left+38, p.Y+1.2, paper.Width-38, paper.AtLeft, text, l.Body) + 2.4
 		p.Rule(paper.Left, p.Y, paper.Right, l.Line, 0.15)
@@ -87,18 +88,30 @@ func (p *pdf) cover() {
 			fact("fact_frozen", p.word("frozen", "at", p.instant(s.At), "hash", s.Bundle))
 		}
 	}
-	p.facts = p.Y
-
-	const y, height = 238.0, 34.0
-	grey := l.Line
-	p.Box(paper.Left, y, paper.Width, height, paper.Frame{Border: &grey, Round: 1})
-	p.Put(paper.Left+5, y+4, 6, paper.AtLeft, p.word("seal"), l.Body)
-	middle := paper.Left + paper.Width*0.55
-	for i, word := range []string{"sign", "signed_on"} {
-		top := y + 7 + float64(i)*12
-		p.Put(middle, top, 6, paper.AtLeft, p.word(word), l.Body)
-		p.Rule(middle+max(18, p.WidthOf(p.word(word), l.Body)+3), top+6.5, paper.Right-6, l.Grey, 0.2)
+	// Signature and contents stand below, or on the next page if there is no place for them.
+	const signature, height, contents = 238.0, 34.0, 50.0
+	sign := func() {
+		p.Box(paper.Left, signature, paper.Width, height, paper.Frame{Border: &l.Line, Round: 1})
+		p.Put(paper.Left+5, signature+4, 6, paper.AtLeft, p.word("seal"), l.Body)
+		middle := paper.Left + paper.Width*0.55
+		for i, word := range []string{"sign", "signed_on"} {
+			top := signature + 7 + float64(i)*12
+			p.Put(middle, top, 6, paper.AtLeft, p.word(word), l.Body)
+			p.Rule(middle+max(18, p.WidthOf(p.word(word), l.Body)+3), top+6.5, paper.Right-6, l.Grey, 0.2)
+		}
 	}
+	here := p.Y < signature-4
+	if here {
+		sign()
+	}
+	if p.Y+contents > signature {
+		p.Break()
+		p.Y -= 8
+	}
+	if !here {
+		sign()
+	}
+	p.toc = place{page: p.Pages(), y: p.Y + 8}
 }
 
 // stage is how far an application has come.
@@ -109,8 +122,8 @@ func (p *pdf) stage(s greentally.Stage) string {
 	return p.word(string(s))
 }
 
-// revised says that there are revisions.
-func (p *pdf) revised() string {
+// revisions says that there are revisions.
+func (p *pdf) revisions() string {
 	if len(p.e.Revisions) == 0 {
 		return ""
 	}
@@ -126,8 +139,8 @@ func (p *pdf) revised() string {
 func (p *pdf) caution(text string) {
 	height := float64(len(p.Lines(text, paper.Width-10, p.Looks.Small)))*p.Looks.Small.Leading() + 4
 	p.Need(height + 3)
-	if text == p.revised() && text != "" {
-		p.revisionsNote = append(p.revisionsNote, place{page: p.Pages(), y: p.Y})
+	if text == p.revisions() && text != "" {
+		p.revised = append(p.revised, place{page: p.Pages(), y: p.Y})
 	} else {
 		p.warn(p.Y, text)
 	}
@@ -148,7 +161,7 @@ func (p *pdf) warn(y float64, text string) {
 func (p *pdf) summary() {
 	l := &p.Looks
 	p.Chapter(p.word("summary"))
-	for _, warning := range []string{p.running(), p.revised()} {
+	for _, warning := range []string{p.running(), p.revisions()} {
 		if warning != "" {
 			p.caution(warning)
 		}
@@ -238,29 +251,42 @@ func (p *pdf) tiles() {
 	p.Y += float64((min(len(shown), 6)+2)/3)*(height+gap) - gap + 2
 }
 
-// revisions is what would be another figure now.
-func (p *pdf) revisions() {
+// revisionsChapter is what would be another figure now.
+func (p *pdf) revisionsChapter() {
 	p.Chapter(p.word("revisions"))
 	p.Paragraph(p.word("revised_are"), p.Looks.Body)
 	var rows []paper.Row
 	for _, r := range p.e.Revisions {
-		show := func(text string) string {
-			if said, ok := p.words[text]; ok && r.What == "verdict" {
-				return said.In(p.language)
-			}
-			return cmp.Or(text, p.word("none"))
-		}
 		what := r.What
 		if said, ok := p.words["what_"+r.What]; ok {
 			what = said.In(p.language)
 		}
-		c := paper.Texts(cmp.Or(r.Title.In(p.language), r.Name), what, show(r.Old), show(r.New))
+		before, after := p.revisedFigure(r, r.Old), p.revisedFigure(r, r.New)
+		if before == after { // they differ in digits that are not shown
+			before, after = r.Old, r.New
+		}
+		c := paper.Texts(cmp.Or(r.Title.In(p.language), r.Name), what, before, after)
 		c[0].Below = p.word("of_"+r.Of) + " " + r.Name
 		c[2].Strong = true
 		rows = append(rows, paper.Row{Cells: c})
 	}
 	p.Table([]paper.Column{{Title: p.word("revised_of"), Width: 78}, {Title: p.word("revised_what"), Width: 24},
 		{Title: p.word("revised_old"), Width: 36, Align: paper.AtRight}, {Title: p.word("revised_new"), Width: 36, Align: paper.AtRight}}, rows)
+}
+
+// revisedFigure writes an old or a new figure as it is written elsewhere.
+func (p *pdf) revisedFigure(r greentally.Revision, text string) string {
+	v, err := strconv.ParseFloat(text, 64)
+	switch said, ok := p.words[text]; {
+	case text == "":
+		return p.word("none")
+	case ok && r.What == "verdict":
+		return said.In(p.language)
+	case err == nil && r.What == "value":
+		value, unit, _ := p.valueOf(greentally.IndicatorValue{Unit: p.indicatorUnit(r.Name), Value: &v})
+		return strings.TrimSpace(value + " " + unit)
+	}
+	return text
 }
 
 // indicators is the table of all that have evidence.
@@ -456,6 +482,9 @@ func (p *pdf) records() {
 			date += " – " + r.Until.String()
 		}
 		note := p.word("record_note", "id", r.ID, "at", p.instant(r.Recorded))
+		if r.Recorded.IsZero() {
+			note = r.ID
+		}
 		if r.Replaces != "" {
 			note += p.word("semicolon") + p.word("replaces", "id", r.Replaces)
 		}
@@ -471,7 +500,7 @@ func (p *pdf) records() {
 		return
 	}
 	p.Paragraph(p.word("records_are", "n", strconv.Itoa(len(rows)), "other", strconv.Itoa(len(p.e.Records)-len(rows))), l.Body)
-	p.Table([]paper.Column{{Title: p.word("on"), Width: 21}, {Title: p.word("type"), Width: 26}, {Title: p.word("says"), Width: 70}, {Title: p.word("why"), Width: 37}, {Title: p.word("attested"), Width: 20}}, rows)
+	p.Table([]paper.Column{{Title: p.word("on"), Width: 21}, {Title: p.word("type"), Width: 26}, {Title: p.word("says"), Width: 63}, {Title: p.word("why"), Width: 44}, {Title: p.word("attested"), Width: 20}}, rows)
 }
 
 // attachmentsOf lists a record's attachments: their names, and the first digits of their SHA-256.

@@ -245,7 +245,15 @@ func TestPDFOfOddMonths(t *testing.T) {
 			}
 			e.Revisions = []greentally.Revision{{Of: "indicator", Name: "lighting_saving", What: "value", Old: "0.5637", New: "0.5702", Title: greentally.Text{ZH: "照明节电率"}},
 				{Of: "indicator", Name: "daily_clearance", What: "verdict", Old: "fail", New: "pass", Title: greentally.Text{ZH: "日产日清率"}}}
-		}), 30, []string{"已命名", "区县级，自2026年12月1日起、至2029年11月30日止", "虹文明办〔2026〕12号", strings.Repeat("0123456789abcdef", 4), "修正", "0.5702", "2项与已冻结的数值不同", "见第3页"}},
+		}), 30, []string{"已命名", "区县级，自2026年12月1日起、至2029年11月30日止", "虹文明办〔2026〕12号", strings.Repeat("0123456789abcdef", 4), "修正", "57.02%", "2项与已冻结的数值不同", "见第3页"}},
+		{"all that a cover can have", of(func(e *report.Export) {
+			e.Community.Name, e.Through = greentally.Text{ZH: long}, october.Last().Add(-1)
+			e.Application = &greentally.Application{Scheme: "neimenggu", Stage: greentally.StageSubmitted, Submission: &greentally.Submission{Bundle: strings.Repeat("0", 64), At: e.Made}}
+			e.Revisions = []greentally.Revision{{Of: "item", Name: "neimenggu/archive", What: "points", Old: "2", Title: greentally.Text{ZH: "档案"}}}
+			for i := range 60 {
+				e.Community.Devices = append(slices.Clone(e.Community.Devices), &greentally.Device{ID: fmt.Sprint("x", i), Kind: fmt.Sprint("kind_of_a_device_", i)})
+			}
+		}), 32, []string{"物业服务企业（盖章）", "目录"}},
 		{"a fault that nothing explains", of(func(e *report.Export) {
 			e.Days = slices.Clone(e.Days)
 			i := slices.IndexFunc(e.Days, func(d greentally.DeviceDay) bool { return d.Kind == "lighting_meter" })
