@@ -406,7 +406,7 @@ func (t *recordType) setCell(r *greentally.Record, name, text string) error {
 
 // WriteCSV writes the records as a table that [Types.ReadCSV] reads. Status says what became
 // of a record, and is empty for one that is in force.
-func (t *Types) WriteCSV(out io.Writer, records []greentally.Record, status func(greentally.Record) string) error {
+func WriteCSV(out io.Writer, records []greentally.Record, status func(greentally.Record) string) error {
 	names := map[string]bool{}
 	for _, r := range records {
 		for name := range r.Values {

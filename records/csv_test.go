@@ -199,7 +199,7 @@ func TestWriteCSV(t *testing.T) {
 	first, second := audit(), greentally.Record{ID: "01B", Community: "jiayuan", Type: "complaint", Date: audit().Date, Until: &until, At: &at, End: &at, By: "=1+1", Why: "a,\"b\"\nc",
 		Texts: map[string]string{"about": "满溢"}, Values: greentally.Values{}, Attachments: []greentally.Attachment{{Name: "a.jpg", SHA256: strings.Repeat("ab", 32)}}}
 	var out bytes.Buffer
-	if err := all.WriteCSV(&out, []greentally.Record{first, second}, inForce); err != nil {
+	if err := records.WriteCSV(&out, []greentally.Record{first, second}, inForce); err != nil {
 		t.Fatal(err)
 	}
 	rows, _, err := all.ReadCSV(reader(), out.Bytes())
@@ -210,7 +210,7 @@ func TestWriteCSV(t *testing.T) {
 		t.Errorf("got %+v, want %+v and %+v", rows, first, second)
 	}
 	out.Reset()
-	if err := all.WriteCSV(&out, []greentally.Record{first}, func(greentally.Record) string { return "withdrawn" }); err != nil {
+	if err := records.WriteCSV(&out, []greentally.Record{first}, func(greentally.Record) string { return "withdrawn" }); err != nil {
 		t.Fatal(err)
 	}
 	if rows, past, err := all.ReadCSV(reader(), out.Bytes()); err != nil || len(rows) != 0 || past != 1 {
@@ -262,7 +262,7 @@ func FuzzReadCSV(f *testing.F) {
 			read = append(read, row.Record)
 		}
 		var out bytes.Buffer
-		if err := all.WriteCSV(&out, read, inForce); err != nil {
+		if err := records.WriteCSV(&out, read, inForce); err != nil {
 			t.Fatal(err)
 		}
 		again, _, err := all.ReadCSV(reader(), out.Bytes())

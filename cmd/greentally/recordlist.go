@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/records"
 )
 
 func (p *program) recordListCommand(c *client) *cobra.Command {
@@ -34,21 +35,13 @@ there, attachments are named by their hashes.`,
 			if err != nil {
 				return err
 			}
-			config, err := loadConfig(p.configFile, p.environment)
-			if err != nil {
-				return err
-			}
-			types, err := openRecordTypes(config)
-			if err != nil {
-				return err
-			}
 			// All are asked for, since what replaces a record can be of another day.
-			var records []greentally.Record
-			if err := c.call(cmd.Context(), http.MethodGet, recordsPath(community), nil, &records); err != nil {
+			var known []greentally.Record
+			if err := c.call(cmd.Context(), http.MethodGet, recordsPath(community), nil, &known); err != nil {
 				return err
 			}
-			fate := fates(records)
-			shown := slices.DeleteFunc(records, func(r greentally.Record) bool {
+			fate := fates(known)
+			shown := slices.DeleteFunc(known, func(r greentally.Record) bool {
 				return r.Date.Before(first) || last != (greentally.Date{}) && last.Before(r.Date) || kind != "" && r.Type != kind || !all && fate[r.ID] != ""
 			})
 			switch format {
@@ -63,7 +56,7 @@ there, attachments are named by their hashes.`,
 						shown[i].Replaces = "" // what it replaces is not in the table
 					}
 				}
-				return types.WriteCSV(p.out, shown, func(r greentally.Record) string { return fate[r.ID] })
+				return records.WriteCSV(p.out, shown, func(r greentally.Record) string { return fate[r.ID] })
 			}
 			t := newTable(p.out)
 			header := table.Row{"ID", "date", "type", "of", "says", "attachments", "by", "why"}
@@ -111,9 +104,9 @@ func bounds(from, to string) (first, last greentally.Date, err error) {
 }
 
 // fates says what became of the records that are not in force.
-func fates(records []greentally.Record) map[string]string {
+func fates(all []greentally.Record) map[string]string {
 	fate := map[string]string{}
-	for _, r := range records {
+	for _, r := range all {
 		switch {
 		case r.Withdraws:
 			fate[r.Replaces], fate[r.ID] = "withdrawn by "+r.ID, "withdraws "+r.Replaces
