@@ -1,15 +1,11 @@
 package applications
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"sync"
@@ -21,12 +17,11 @@ import (
 	"greentally"
 )
 
-// Log is the durable log of steps, and the evidence bundles that they name.
+// Log is the durable log of steps.
 type Log struct {
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	bundles jetstream.ObjectStore
-	now     func() time.Time
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	now    func() time.Time
 
 	mu   sync.Mutex
 	read uint64                             // up to this entry
@@ -36,7 +31,6 @@ type Log struct {
 const (
 	streamName = "GREENTALLY_APPLICATIONS"
 	subject    = "greentally.application"
-	bucketName = "GREENTALLY_BUNDLES"
 )
 
 // OpenLog opens the log, and makes it if it is not there. now tells the time at which steps are
@@ -54,13 +48,7 @@ func OpenLog(ctx context.Context, js jetstream.JetStream, replicas int, now func
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", streamName, err)
 	}
-	bundles, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: bucketName, Description: "Evidence bundles that were handed in", Storage: jetstream.FileStorage, Replicas: max(1, replicas),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("object store %s: %w", bucketName, err)
-	}
-	return &Log{js: js, stream: stream, bundles: bundles, now: now, all: map[string]*greentally.Application{}}, nil
+	return &Log{js: js, stream: stream, now: now, all: map[string]*greentally.Application{}}, nil
 }
 
 // Begin takes the first step of an application.
@@ -188,35 +176,4 @@ func (l *Log) All(ctx context.Context, community string) ([]greentally.Applicati
 	}
 	slices.SortFunc(all, func(a, b greentally.Application) int { return cmp.Compare(a.ID, b.ID) })
 	return all, nil
-}
-
-// Freeze keeps an evidence bundle for good, and returns what a step to [greentally.StageSubmitted]
-// says of it.
-func (l *Log) Freeze(ctx context.Context, bundle []byte, at time.Time) (*greentally.Submission, error) {
-	sum := sha256.Sum256(bundle)
-	name := hex.EncodeToString(sum[:])
-	if _, err := l.bundles.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(bundle)); err != nil {
-		return nil, fmt.Errorf("keep bundle %s: %w", name, err)
-	}
-	return &greentally.Submission{Bundle: name, Bytes: int64(len(bundle)), At: at.UTC()}, nil
-}
-
-// Bundle returns the evidence bundle of a submission. The error wraps [fs.ErrNotExist] if it is
-// not there.
-func (l *Log) Bundle(ctx context.Context, s *greentally.Submission) ([]byte, error) {
-	object, err := l.bundles.Get(ctx, s.Bundle)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, fmt.Errorf("bundle %s: %w", s.Bundle, fs.ErrNotExist)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", s.Bundle, err)
-	}
-	data, err := io.ReadAll(object)
-	if err = errors.Join(err, object.Close()); err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", s.Bundle, err)
-	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != s.Bundle {
-		return nil, fmt.Errorf("bundle %s is not what was handed in", s.Bundle)
-	}
-	return data, nil
 }

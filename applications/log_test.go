@@ -21,8 +21,8 @@ import (
 
 var now = time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)
 
-// open opens the log in the folder, until stop.
-func open(t *testing.T, dir string) (l *applications.Log, another func() *applications.Log, stop func()) {
+// stream starts a JetStream in the folder, until stop.
+func stream(t *testing.T, dir string) (js jetstream.JetStream, stop func()) {
 	t.Helper()
 	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -30,55 +30,45 @@ func open(t *testing.T, dir string) (l *applications.Log, another func() *applic
 	}
 	stop = sync.OnceFunc(server.Close)
 	t.Cleanup(stop)
-	js, err := jetstream.New(server.Conn)
+	js, err = jetstream.New(server.Conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	another = func() *applications.Log {
-		l, err := applications.OpenLog(t.Context(), js, 1, func() time.Time { return now })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
+	return js, stop
+}
+
+func open(t *testing.T, js jetstream.JetStream) *applications.Log {
+	t.Helper()
+	l, err := applications.OpenLog(t.Context(), js, 1, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
 	}
-	return another(), another, stop
+	return l
 }
 
 // TestLog takes an application from draft to title, with a restart at each step.
 func TestLog(t *testing.T) {
 	dir := t.TempDir()
-	l, _, stop := open(t, dir)
+	js, stop := stream(t, dir)
+	l := open(t, js)
 	a, err := l.Begin(t.Context(), draft(on(time.October, 3)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	bundle := bytes.Repeat([]byte("evidence "), 100_000)
-	submission, err := l.Freeze(t.Context(), bundle, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, to := range []greentally.Stage{greentally.StageSubmitted, greentally.StageSurveyed, greentally.StageAccepted, greentally.StageNamed} {
 		stop()
-		l, _, stop = open(t, dir)
-		s := step(to, on(time.October, 4+i))
-		if to == greentally.StageSubmitted {
-			s.Submission = submission
-		}
-		if a, err = l.Add(t.Context(), a.ID, s); err != nil {
+		js, stop = stream(t, dir)
+		l = open(t, js)
+		if a, err = l.Add(t.Context(), a.ID, step(to, on(time.October, 4+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	stop()
-	l, _, _ = open(t, dir)
+	js, _ = stream(t, dir)
+	l = open(t, js)
 	got, err := l.Get(t.Context(), a.ID)
 	if err != nil || got.Stage != greentally.StageNamed || len(got.Steps) != 5 || !got.Steps[4].Recorded.Equal(now) || got.Steps[4].By != "李娜" {
 		t.Errorf("after restarts: %+v, %v", got, err)
-	}
-	if back, err := l.Bundle(t.Context(), got.Submission); err != nil || !bytes.Equal(back, bundle) {
-		t.Errorf("the bundle comes back as %d bytes: %v", len(back), err)
-	}
-	if _, err := l.Bundle(t.Context(), &greentally.Submission{Bundle: "none"}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a bundle that is not there: %v", err)
 	}
 	if _, err := l.Get(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an application that is not there: %v", err)
@@ -89,7 +79,8 @@ func TestLog(t *testing.T) {
 }
 
 func TestOneAtATime(t *testing.T) {
-	l, _, _ := open(t, t.TempDir())
+	js, _ := stream(t, t.TempDir())
+	l := open(t, js)
 	a, err := l.Begin(t.Context(), draft(on(time.October, 3)))
 	if err != nil {
 		t.Fatal(err)
@@ -120,8 +111,8 @@ func TestOneAtATime(t *testing.T) {
 // TestTwoPrograms has two logs of one stream take the same step at the same time: one of them
 // is refused, and both see the same.
 func TestTwoPrograms(t *testing.T) {
-	first, another, _ := open(t, t.TempDir())
-	second := another()
+	js, _ := stream(t, t.TempDir())
+	first, second := open(t, js), open(t, js)
 	for range 10 {
 		a, err := first.Begin(t.Context(), draft(on(time.October, 3)))
 		if err != nil {
@@ -144,5 +135,32 @@ func TestTwoPrograms(t *testing.T) {
 		if err != nil || took.Load() != 1 || len(got.Steps) != 2 {
 			t.Fatalf("%d took the step, and there are %d steps: %v", took.Load(), len(got.Steps), err)
 		}
+	}
+}
+
+func TestBundles(t *testing.T) {
+	dir := t.TempDir()
+	js, stop := stream(t, dir)
+	b, err := applications.OpenBundles(t.Context(), js, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := bytes.Repeat([]byte("evidence "), 100_000)
+	var name string
+	for range 2 {
+		if name, err = b.Keep(t.Context(), bundle); err != nil || len(name) != 64 {
+			t.Fatalf("kept as %q: %v", name, err)
+		}
+	}
+	stop()
+	js, _ = stream(t, dir)
+	if b, err = applications.OpenBundles(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := b.Get(t.Context(), name); err != nil || !bytes.Equal(back, bundle) {
+		t.Errorf("it comes back as %d bytes: %v", len(back), err)
+	}
+	if _, err := b.Get(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a bundle that is not there: %v", err)
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"greentally/ingest"
 	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
+	"greentally/report"
 	"greentally/store/sqlite"
 	"greentally/web"
 )
@@ -578,12 +579,12 @@ func TestNumbersForPeople(t *testing.T) {
 			t.Errorf("number(%v) is %q, want %q", v, got, want)
 		}
 	}
-	if number(nil) != "" || exact(nil) != "" || show(nil, "ratio") != "–" {
+	if number(nil) != "" || report.Exact(nil) != "" || show(nil, "ratio") != "–" {
 		t.Error("what is missing looks like a number")
 	}
 	// A value just below a target does not look as if it reached it.
-	if v := 0.29951; exact(&v) != "0.29951" || show(&v, "ratio") != "29.95 %" || show(&v, "kg") != "0.300 kg" {
-		t.Errorf("%v is written %s, %s, %s", v, exact(&v), show(&v, "ratio"), show(&v, "kg"))
+	if v := 0.29951; report.Exact(&v) != "0.29951" || show(&v, "ratio") != "29.95 %" || show(&v, "kg") != "0.300 kg" {
+		t.Errorf("%v is written %s, %s, %s", v, report.Exact(&v), show(&v, "ratio"), show(&v, "kg"))
 	}
 	most := 0.05
 	if got := target(greentally.IndicatorValue{Unit: "ratio", Target: &greentally.Target{AtMost: &most}}); got != "≤ 5.00 %" {
