@@ -58,12 +58,7 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", a.MediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-	w.Header().Set("Content-Disposition", disposition(a.Name))
-	if _, err := w.Write(content); err != nil {
-		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
-	}
+	s.send(w, r, File{a.Name, a.MediaType, content})
 }
 
 // disposition says that a file is to be saved under the name: in letters that every client

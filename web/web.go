@@ -46,6 +46,8 @@ type Server struct {
 	ReplayDeadLetter func(ctx context.Context, id uint64) error
 	DeleteDeadLetter func(ctx context.Context, id uint64) error
 
+	Exports Exports
+
 	Discovered func(context.Context) (any, error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
 
@@ -102,6 +104,7 @@ func (s *Server) Handler() http.Handler {
 	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
 	post("/api/v1/communities/{community}/devices", s.adopt)
 	get("/api/v1/alerts", s.alerts)
+	s.routeExports(api, get, post)
 	api.Handle("GET /metrics", s.Metrics)
 	for path, handler := range s.Mounted {
 		if handler != nil {
