@@ -3,7 +3,8 @@ package greentally
 import "time"
 
 // Record is what a person attests: an audit, a survey, an inspection, a declared event.
-// Records are only ever added; a correction names the record that it supersedes.
+// Records are only ever added; a correction names the record that it supersedes, and so does
+// one that withdraws what was handed in by mistake.
 type Record struct {
 	ID        string `json:"id"` // ULID
 	Community string `json:"community"`
@@ -25,11 +26,29 @@ type Record struct {
 	Values Values            `json:"values"`
 	Texts  map[string]string `json:"texts,omitempty"` // such as carrier and destination
 
+	Attachments []Attachment `json:"attachments,omitempty"` // the evidence itself
+
 	By       string    `json:"by"`                 // who attests it
 	Why      string    `json:"why,omitempty"`      // reason, or where the evidence lies
 	Recorded time.Time `json:"recorded"`           // when it was handed in
 	Replaces string    `json:"replaces,omitempty"` // ID of the record that it supersedes
+
+	// Withdraws says that the record that it supersedes should never have been handed in.
+	// Such a one says nothing else, and is never in force.
+	Withdraws bool `json:"withdraws,omitempty"`
 }
+
+// Attachment is a photo or a document that a record rests on. Its content is kept under its
+// hash, by community, and never changes.
+type Attachment struct {
+	Name      string `json:"name"`       // of the file, without a folder
+	MediaType string `json:"media_type"` // such as image/jpeg
+	Size      int64  `json:"size"`       // in bytes
+	SHA256    string `json:"sha256"`     // of the content; 64 hexadecimal digits
+}
+
+// MaxAttachment is the size of the largest attachment, in bytes.
+const MaxAttachment = 20 << 20
 
 // Values are a record's numbers by name, unit in the name.
 type Values map[string]float64
@@ -48,6 +67,10 @@ type RecordType struct {
 
 	Values []RecordValue `yaml:"values,omitempty" json:"values,omitempty"`
 	Texts  []RecordText  `yaml:"texts,omitempty" json:"texts,omitempty"`
+
+	// Unique are the texts that no two records of the type in force in a community have in
+	// common, such as the number of a ticket.
+	Unique []string `yaml:"unique,omitempty" json:"unique,omitempty"`
 
 	// Open says that a record can have values of other names, too.
 	Open bool `yaml:"open,omitempty" json:"open,omitempty"`
@@ -83,7 +106,7 @@ func (r *Record) Last() Date {
 	return r.Date
 }
 
-// InForce returns the records that no other of them replaces, in their order.
+// InForce returns the records that no other of them replaces or withdraws, in their order.
 func InForce(records []Record) []Record {
 	replaced := map[string]bool{}
 	for i := range records {
@@ -93,7 +116,7 @@ func InForce(records []Record) []Record {
 	}
 	var kept []Record
 	for _, r := range records {
-		if !replaced[r.ID] {
+		if !replaced[r.ID] && !r.Withdraws {
 			kept = append(kept, r)
 		}
 	}

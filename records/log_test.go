@@ -165,8 +165,11 @@ func TestARecordIsReplacedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := log.Add(t.Context(), correction); !errors.Is(err, records.ErrThere) || !strings.Contains(err.Error(), second.ID) {
+		t.Errorf("replace again: %v, want that %s is there", err, second.ID)
+	}
 	for name, spoil := range map[string]func(*greentally.Record){
-		"again": func(*greentally.Record) {},
+		"with something else": func(r *greentally.Record) { r.By = "Wang Wei" },
 		"by another type": func(r *greentally.Record) {
 			r.Replaces, r.Type, r.Values = second.ID, "survey", greentally.Values{"asked": 1}
 		},
@@ -185,5 +188,171 @@ func TestARecordIsReplacedOnce(t *testing.T) {
 	}
 	if _, err := log.Get(t.Context(), "01A"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("get what is not there: %v", err)
+	}
+}
+
+func add(t *testing.T, log *records.Log, r greentally.Record) greentally.Record {
+	t.Helper()
+	added, err := log.Add(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return added
+}
+
+// withdrawal returns a record that withdraws another.
+func withdrawal(of greentally.Record) greentally.Record {
+	return greentally.Record{Community: of.Community, Type: of.Type, Date: of.Date, By: "Li Na", Why: "a slip", Replaces: of.ID, Withdraws: true}
+}
+
+func TestWithdraw(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := open(t, dir)
+	first := add(t, log, audit())
+	for name, spoil := range map[string]func(*greentally.Record){
+		"nothing":              func(r *greentally.Record) { r.Replaces = "" },
+		"without a reason":     func(r *greentally.Record) { r.Why = "" },
+		"and say something":    func(r *greentally.Record) { r.Values = greentally.Values{"sample_kg": 1} },
+		"as another type":      func(r *greentally.Record) { r.Type = "survey" },
+		"of another community": func(r *greentally.Record) { r.Community = "xixiang" },
+		"what is not there":    func(r *greentally.Record) { r.Replaces = "01A" },
+	} {
+		r := withdrawal(first)
+		spoil(&r)
+		if _, err := log.Add(t.Context(), r); !errors.Is(err, records.ErrInvalid) {
+			t.Errorf("withdraw %s: %v, want ErrInvalid", name, err)
+		}
+	}
+	withdrawn := add(t, log, withdrawal(first))
+	stop()
+
+	log, _ = open(t, dir)
+	if _, err := log.Add(t.Context(), withdrawal(first)); !errors.Is(err, records.ErrThere) || !strings.Contains(err.Error(), withdrawn.ID) {
+		t.Errorf("withdraw again: %v, want that it is there", err)
+	}
+	if _, err := log.Add(t.Context(), withdrawal(withdrawn)); !errors.Is(err, records.ErrInvalid) || !strings.Contains(err.Error(), "a record of its own") {
+		t.Errorf("withdraw a withdrawal: %v", err)
+	}
+	correction := audit()
+	correction.Replaces = first.ID
+	if _, err := log.Add(t.Context(), correction); !errors.Is(err, records.ErrInvalid) || !strings.Contains(err.Error(), "was withdrawn") {
+		t.Errorf("correct what was withdrawn: %v", err)
+	}
+	second := add(t, log, audit()) // what was withdrawn can be said again
+	var all []greentally.Record
+	if err := log.All(t.Context(), func(r greentally.Record) error { all = append(all, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if kept := greentally.InForce(all); len(all) != 3 || len(kept) != 1 || kept[0].ID != second.ID {
+		t.Errorf("in force of %d: %+v, want %s", len(all), kept, second.ID)
+	}
+}
+
+// Withdrawing does not ask whether the record would still be taken.
+func TestWithdrawWhatIsTakenNoMore(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := openWith(t, dir, func(greentally.Record) error { return nil })
+	first := add(t, log, audit())
+	stop()
+	log, _ = openWith(t, dir, func(greentally.Record) error { return errors.New("there is no such stream any more") })
+	add(t, log, withdrawal(first))
+}
+
+func TestTheSameThingTwice(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := open(t, dir)
+	at := now.In(time.FixedZone("", 8*60*60))
+	complaint := greentally.Record{Community: "jiayuan", Type: "complaint", Date: audit().Date, At: &at, By: "Li Na", Texts: map[string]string{"about": "垃圾满溢"}}
+	first, second := add(t, log, audit()), add(t, log, complaint)
+	stop()
+
+	log, _ = open(t, dir)
+	there := func(what string, r greentally.Record, id string) {
+		t.Helper()
+		if _, err := log.Check(t.Context(), r); !errors.Is(err, records.ErrThere) {
+			t.Errorf("check %s: %v, want that it is there", what, err)
+		}
+		if _, err := log.Add(t.Context(), r); !errors.Is(err, records.ErrThere) || !strings.Contains(err.Error(), id) {
+			t.Errorf("%s: %v, want that it is there as %s", what, err, id)
+		}
+	}
+	there("again", audit(), first.ID)
+	utc := at.UTC()
+	complaint.At, complaint.Why, complaint.Values = &utc, "by telephone", greentally.Values{}
+	there("in another zone, for another reason", complaint, second.ID)
+
+	other := audit()
+	other.Community = "xixiang"
+	add(t, log, other)
+	correction := audit()
+	correction.Replaces, correction.Values = first.ID, greentally.Values{"recyclable_ratio": 0.03, "sample_kg": 120}
+	if checked, err := log.Check(t.Context(), correction); err != nil || checked.ID != "" {
+		t.Errorf("check a correction: %+v, %v", checked, err)
+	}
+	third := add(t, log, correction)
+	there("what was corrected", audit(), third.ID)
+	there("the correction", correction, third.ID)
+	correction.Replaces = ""
+	there("the correction as a record of its own", correction, third.ID)
+	back := audit()
+	back.Replaces = third.ID
+	add(t, log, back)
+}
+
+func TestUniqueTexts(t *testing.T) {
+	dir := t.TempDir()
+	log, stop := open(t, dir)
+	haul := func(ticket string, kg float64) greentally.Record {
+		return greentally.Record{Community: "jiayuan", Type: "haul_ticket", Date: audit().Date, Stream: greentally.Food, By: "Li Na", Values: greentally.Values{"kg": kg},
+			Texts: map[string]string{"carrier": "环卫所", "destination": "x", "treatment": "composting", "ticket": ticket}}
+	}
+	first := add(t, log, haul("7", 1250))
+	add(t, log, haul("", 1250))
+	add(t, log, haul("", 1251))
+	stop()
+
+	log, _ = open(t, dir)
+	if _, err := log.Add(t.Context(), haul("7", 900)); !errors.Is(err, records.ErrInvalid) || errors.Is(err, records.ErrThere) || !strings.Contains(err.Error(), `ticket "7" is that of record `+first.ID) {
+		t.Errorf("the ticket again: %v", err)
+	}
+	other := haul("7", 900)
+	other.Community = "xixiang"
+	add(t, log, other)
+	correction := haul("7", 900)
+	correction.Replaces = first.ID
+	second := add(t, log, correction)
+	third := haul("8", 900)
+	third.Replaces = second.ID
+	add(t, log, third)
+	again := add(t, log, haul("7", 10))
+	add(t, log, withdrawal(again))
+	add(t, log, haul("7", 11))
+}
+
+// Of many that hand in the same at once, through logs of their own as of processes of their
+// own, one succeeds.
+func TestTheSameThingAtOnce(t *testing.T) {
+	log, _ := open(t, t.TempDir())
+	other, err := records.Open(t.Context(), records.JetStreamOf(log), 1, types(t), func(greentally.Record) error { return nil }, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := make(chan error)
+	for i := range 20 {
+		go func() {
+			_, err := []*records.Log{log, other}[i%2].Add(t.Context(), audit())
+			errs <- err
+		}()
+	}
+	added := 0
+	for range 20 {
+		if err := <-errs; err == nil {
+			added++
+		} else if !errors.Is(err, records.ErrThere) {
+			t.Error(err)
+		}
+	}
+	if added != 1 {
+		t.Errorf("%d of them were added", added)
 	}
 }

@@ -124,6 +124,7 @@ func parseType(name string, data []byte) (*recordType, error) {
 		}
 		env[v.Name] = 0.0
 	}
+	t.checkNames(add)
 	for i, text := range t.Checks {
 		program, err := expr.Compile(text, expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins())
 		if err != nil {
@@ -135,6 +136,28 @@ func parseType(name string, data []byte) (*recordType, error) {
 		add(nil, "there are no tests in it")
 	}
 	return t, errors.Join(all...)
+}
+
+// checkNames reports what tables of records of the type could not tell apart.
+func (t *recordType) checkNames(add func(path []any, format string, args ...any)) {
+	texts, words := map[string]bool{}, map[string]bool{}
+	for i, v := range t.Values {
+		if words[v.Title.ZH] || columnNamed(v.Title.ZH) != nil || columnNamed(v.Name) != nil {
+			add([]any{"values", i}, "the value %q has the name or the title of another, or of a field of every record", v.Name)
+		}
+		words[v.Name], words[v.Title.ZH] = true, v.Title.ZH != ""
+	}
+	for i, text := range t.Texts {
+		if words[text.Name] || words[text.Title.ZH] || !typeName.MatchString(text.Name) || columnNamed(text.Title.ZH) != nil || columnNamed(text.Name) != nil {
+			add([]any{"texts", i}, "the text %q has the name or the title of another or of a field of every record, or its name is not one such as carrier", text.Name)
+		}
+		texts[text.Name], words[text.Name], words[text.Title.ZH] = true, true, text.Title.ZH != ""
+	}
+	for i, name := range t.Unique {
+		if !texts[name] {
+			add([]any{"unique", i}, "the type has no text %q", name)
+		}
+	}
 }
 
 // Type returns the type of that name.
@@ -163,10 +186,7 @@ func (t *Types) Check() (ran int, err error) {
 		one := t.byName[name]
 		for i, test := range one.Tests {
 			ran++
-			r := greentally.Record{Community: "test", Type: name, Date: greentally.Date{Year: 2026, Month: time.October, Day: 8}, By: "test",
-				Until: test.Record.Until, At: test.Record.At, End: test.Record.End, Stream: test.Record.Stream, Device: test.Record.Device,
-				Item: test.Record.Item, Values: test.Record.Values, Texts: test.Record.Texts}
-			err := t.Validate(r)
+			err := t.Validate(test.record(name))
 			switch {
 			case test.Refuse == "" && err != nil:
 				all = append(all, one.doc.Errorf([]any{"tests", i}, "test %q: refused: %w", test.Name, err))
@@ -178,10 +198,26 @@ func (t *Types) Check() (ran int, err error) {
 	return ran, errors.Join(all...)
 }
 
+// record returns the record of the test, of the type.
+func (t *typeTest) record(name string) greentally.Record {
+	return greentally.Record{Community: "test", Type: name, Date: greentally.Date{Year: 2026, Month: time.October, Day: 8}, By: "test",
+		Until: t.Record.Until, At: t.Record.At, End: t.Record.End, Stream: t.Record.Stream, Device: t.Record.Device,
+		Item: t.Record.Item, Values: t.Record.Values, Texts: t.Record.Texts}
+}
+
 // Validate reports all that is wrong with the form of a record. The error wraps
 // [ErrInvalid].
 func (t *Types) Validate(r greentally.Record) error {
-	var all []error
+	if err := errors.Join(t.faults(r)...); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// mostAttachments is how many attachments a record has at most.
+const mostAttachments = 20
+
+func (t *Types) faults(r greentally.Record) (all []error) {
 	add := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if r.Community == "" {
 		add("community is missing")
@@ -201,10 +237,32 @@ func (t *Types) Validate(r greentally.Record) error {
 	if r.Stream != "" && !slices.Contains(greentally.Streams(), r.Stream) {
 		add("stream %q is none of %v", r.Stream, greentally.Streams())
 	}
+	attached := map[string]bool{}
+	for _, a := range r.Attachments {
+		if attached[a.SHA256] {
+			add("attachment %s is there twice", a.SHA256)
+		}
+		attached[a.SHA256] = true
+	}
+	if len(r.Attachments) > mostAttachments {
+		add("there are %d attachments; the most is %d", len(r.Attachments), mostAttachments)
+	}
+	if r.Withdraws {
+		if r.Replaces == "" {
+			add("replaces is missing: say which record is withdrawn")
+		}
+		if r.Why == "" {
+			add("why is missing: say why the record is withdrawn")
+		}
+		if len(r.Values)+len(r.Texts) > 0 {
+			add("what withdraws a record has no values or texts; a correction has them, and does not withdraw")
+		}
+		return all // its type may be there no more
+	}
 	one := t.byName[r.Type]
 	if one == nil {
 		add("there is no type of record %q; there are %s", r.Type, strings.Join(slices.Sorted(maps.Keys(t.byName)), ", "))
-		return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(all...))
+		return all
 	}
 	has := fields(r)
 	for _, need := range one.Needs {
@@ -222,10 +280,7 @@ func (t *Types) Validate(r greentally.Record) error {
 			add("%s must hold", one.Checks[i])
 		}
 	}
-	if err := errors.Join(all...); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return nil
+	return all
 }
 
 // values checks a record's values and returns them for expressions; whole is false if one

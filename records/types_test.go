@@ -2,11 +2,14 @@ package records_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"greentally"
+	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
 	"greentally/records"
 )
@@ -34,6 +37,7 @@ values:
   - {name: homes, title: {zh: 户数, en: Homes}, min: 1, max: 100}
 texts:
   - {name: street, title: {zh: 街, en: Street}, one_of: [east, west]}
+unique: [street]
 checks:
   - homes != 13
 tests:
@@ -54,8 +58,13 @@ func TestLoadTypesRefuses(t *testing.T) {
 		{"zh: 走访, ", "", "x/visit.yaml:2: title needs zh and en"},
 		{"needs: [item]", "needs: [place]", `x/visit.yaml:3: there is no field "place"`},
 		{"name: homes", "name: Homes", `x/visit.yaml:5: the value "Homes"`},
-		{"homes != 13", "houses != 13", "x/visit.yaml:9: unknown name houses"},
-		{"homes != 13", "homes", "x/visit.yaml:9: expected bool"},
+		{"homes != 13", "houses != 13", "x/visit.yaml:10: unknown name houses"},
+		{"homes != 13", "homes", "x/visit.yaml:10: expected bool"},
+		{"unique: [street]", "unique: [homes]", `x/visit.yaml:8: the type has no text "homes"`},
+		{"name: street", "name: homes", `x/visit.yaml:7: the text "homes" has the name or the title of another`},
+		{"zh: 街", "zh: 户数", `x/visit.yaml:7: the text "street" has the name or the title of another`},
+		{"zh: 户数", "zh: 日期", `x/visit.yaml:5: the value "homes" has the name or the title of another, or of a field`},
+		{"name: street", "name: by", `x/visit.yaml:7: the text "by" has the name`},
 		{"min: 1", "least: 1", `x/visit.yaml:5: unknown key "least"`},
 		{visit[strings.Index(visit, "tests:"):], "", "x/visit.yaml:1: there are no tests in it"},
 	} {
@@ -69,7 +78,7 @@ func TestLoadTypesRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := all.Check(); err == nil || !strings.Contains(err.Error(), `x/visit.yaml:11: test "one": refused: invalid record: homes != 13 must hold`) {
+	if _, err := all.Check(); err == nil || !strings.Contains(err.Error(), `x/visit.yaml:12: test "one": refused: invalid record: homes != 13 must hold`) {
 		t.Errorf("a test that fails: %v", err)
 	}
 }
@@ -96,5 +105,54 @@ func TestValidateSaysEverythingAtOnce(t *testing.T) {
 	}
 	if err := all.Validate(greentally.Record{Type: "call"}); err == nil || !strings.Contains(err.Error(), `no type of record "call"; there are visit`) {
 		t.Errorf("an unknown type: %v", err)
+	}
+}
+
+// TestDocs compares the list of the types that are shipped in the documentation.
+func TestDocs(t *testing.T) {
+	var list strings.Builder
+	list.WriteString("| type | | needs | values | texts |\n|---|---|---|---|---|\n")
+	for _, one := range types(t).All() {
+		var values, texts []string
+		called := func(name string, title greentally.Text, optional bool) string {
+			name = "`" + name + "` " + title.ZH
+			if optional {
+				name = "[" + name + "]"
+			}
+			return name
+		}
+		for _, v := range one.Values {
+			values = append(values, called(v.Name, v.Title, v.Optional))
+		}
+		if one.Open {
+			values = append(values, "…")
+		}
+		for _, text := range one.Texts {
+			words := called(text.Name, text.Title, text.Optional)
+			if len(text.OneOf) > 0 {
+				words += " (" + strings.Join(text.OneOf, ", ") + ")"
+			}
+			texts = append(texts, words)
+		}
+		of := ""
+		if len(one.Kinds) > 0 {
+			of = "(" + strings.Join(one.Kinds, ", ") + ")"
+		}
+		fmt.Fprintf(&list, "| `%s` | %s<br>%s | %s | %s | %s |\n", one.Name, one.Title.ZH, one.Title.EN,
+			strings.TrimSpace(strings.Join(one.Needs, ", ")+" "+of), strings.Join(values, "<br>"), strings.Join(texts, "<br>"))
+	}
+	golden.Between(t, "../docs/records.md", "-update -->\n", "<!-- end -->", list.String())
+}
+
+// TestDocsTellTheColumns looks for each column of a table in the documentation.
+func TestDocsTellTheColumns(t *testing.T) {
+	doc, err := os.ReadFile("../docs/records.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range records.ColumnNames() {
+		if !strings.Contains(string(doc), name) {
+			t.Errorf("docs/records.md does not tell of the column %s", name)
+		}
 	}
 }

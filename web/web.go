@@ -22,7 +22,7 @@ import (
 
 // Server answers requests by the functions that it is given. All of them are
 // required. An error that wraps [fs.ErrNotExist] is answered with 404, one that
-// wraps [ErrBadRequest] with 400, any other with 500.
+// wraps [ErrBadRequest] with 400, [ErrConflict] with 409, any other with 500.
 type Server struct {
 	// Token, if not empty, is what every request but health checks must bear.
 	Token string
@@ -35,11 +35,18 @@ type Server struct {
 	Alerts      func() []greentally.Alert // those that hold, and those that ended lately
 	AlertsOf    func(ctx context.Context, community string, month greentally.Month) ([]greentally.Alert, error)
 	Records     func(ctx context.Context, community string, from, to greentally.Date) ([]greentally.Record, error)
+	Record      func(ctx context.Context, community, id string) (greentally.Record, error)
 	AddRecord   func(context.Context, greentally.Record) (greentally.Record, error)
+	CheckRecord func(context.Context, greentally.Record) (greentally.Record, error) // says what AddRecord would, and adds nothing
+
+	AddAttachment func(ctx context.Context, community, name string, content []byte) (greentally.Attachment, error)
+	Attachment    func(ctx context.Context, community, sha256 string) (greentally.Attachment, []byte, error)
 
 	DeadLetters      func(ctx context.Context, after uint64, limit int) (any, error)
 	ReplayDeadLetter func(ctx context.Context, id uint64) error
 	DeleteDeadLetter func(ctx context.Context, id uint64) error
+
+	Exports Exports
 
 	Discovered func(context.Context) (any, error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
@@ -53,6 +60,9 @@ type Server struct {
 
 // ErrBadRequest is wrapped by errors that the asker can mend.
 var ErrBadRequest = errors.New("bad request")
+
+// ErrConflict is wrapped by errors for what is there already.
+var ErrConflict = errors.New("conflict")
 
 // maxBody is the largest request body, in bytes.
 const maxBody = 1 << 20
@@ -84,13 +94,17 @@ func (s *Server) Handler() http.Handler {
 	get("/api/v1/communities/{community}/devices/{device}/readings", s.readings)
 	get("/api/v1/communities/{community}/alerts", s.alertsOf)
 	get("/api/v1/communities/{community}/records", s.records)
+	get("/api/v1/communities/{community}/records/{id}", s.record)
 	post("/api/v1/communities/{community}/records", s.addRecord)
+	api.HandleFunc("GET /api/v1/communities/{community}/attachments/{sha256}", s.attachment)
+	api.HandleFunc("POST /api/v1/communities/{community}/attachments", s.addAttachment)
 	get("/api/v1/deadletters", s.deadLetters)
 	post("/api/v1/deadletters/{id}/replay", s.byID(func(ctx context.Context, id uint64) error { return s.ReplayDeadLetter(ctx, id) }))
 	post("/api/v1/deadletters/{id}/delete", s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) }))
 	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
 	post("/api/v1/communities/{community}/devices", s.adopt)
 	get("/api/v1/alerts", s.alerts)
+	s.routeExports(api, get, post)
 	api.Handle("GET /metrics", s.Metrics)
 	for path, handler := range s.Mounted {
 		if handler != nil {
@@ -163,27 +177,31 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, answer func(*http
 	if err == nil {
 		data, err = json.Marshal(value)
 	}
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrNotExist):
-		s.fail(w, r, http.StatusNotFound, err)
-		return
-	case errors.As(err, new(*http.MaxBytesError)):
-		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
-		return
-	case errors.Is(err, ErrBadRequest):
-		s.fail(w, r, http.StatusBadRequest, err)
-		return
-	case r.Context().Err() != nil:
-		return // the asker has gone
-	default:
-		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-		s.fail(w, r, http.StatusInternalServerError, err)
+	if err != nil {
+		s.failed(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if _, err := w.Write(append(data, '\n')); err != nil {
 		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
+	}
+}
+
+// failed answers with an error by what it is.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.fail(w, r, http.StatusNotFound, err)
+	case errors.As(err, new(*http.MaxBytesError)):
+		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, ErrConflict):
+		s.fail(w, r, http.StatusConflict, err)
+	case errors.Is(err, ErrBadRequest):
+		s.fail(w, r, http.StatusBadRequest, err)
+	case r.Context().Err() != nil: // the asker has gone
+	default:
+		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.fail(w, r, http.StatusInternalServerError, err)
 	}
 }
 
@@ -349,14 +367,25 @@ func (s *Server) readings(r *http.Request) (any, error) {
 	return readings, err
 }
 
+// records answers with the records dated in a range; a date that is not given is no bound.
 func (s *Server) records(r *http.Request) (any, error) {
 	c, err := s.community(r)
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := dates(r)
-	if err != nil {
-		return nil, err
+	var bounds [2]greentally.Date
+	for i, name := range []string{"from", "to"} {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		if bounds[i], err = greentally.ParseDate(text); err != nil {
+			return nil, badRequest("%s: %w", name, err)
+		}
+	}
+	from, to := bounds[0], bounds[1]
+	if to != (greentally.Date{}) && to.Before(from) {
+		return nil, badRequest("from: %s is after to, %s", from, to)
 	}
 	records, err := s.Records(r.Context(), c.ID, from, to)
 	if records == nil {
@@ -388,7 +417,22 @@ func (s *Server) addRecord(r *http.Request) (any, error) {
 		return nil, err
 	}
 	record.Community = c.ID
-	return s.AddRecord(r.Context(), record)
+	switch check := r.URL.Query().Get("check"); check {
+	case "true":
+		return s.CheckRecord(r.Context(), record)
+	case "", "false":
+		return s.AddRecord(r.Context(), record)
+	default:
+		return nil, badRequest("check: %q is neither true nor false", check)
+	}
+}
+
+func (s *Server) record(r *http.Request) (any, error) {
+	c, err := s.community(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.Record(r.Context(), c.ID, r.PathValue("id"))
 }
 
 func (s *Server) deadLetters(r *http.Request) (any, error) {

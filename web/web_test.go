@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,10 +98,22 @@ func newServer() (*web.Server, *backend) {
 		AlertsOf: func(_ context.Context, community string, month greentally.Month) ([]greentally.Alert, error) {
 			return nil, b.ask("alerts %s %s", community, month)
 		},
+		Record: func(_ context.Context, community, id string) (greentally.Record, error) {
+			return greentally.Record{ID: id, Community: community, Type: "survey", Date: greentally.DateOf(noon, time.UTC), Withdraws: true}, b.ask("record %s %s", community, id)
+		},
 		AddRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
 			b.record = r
 			r.ID = "R2"
 			return r, b.ask("add record")
+		},
+		CheckRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
+			return r, b.ask("check record")
+		},
+		AddAttachment: func(_ context.Context, community, name string, content []byte) (greentally.Attachment, error) {
+			return greentally.Attachment{Name: name, MediaType: "image/jpeg", Size: int64(len(content)), SHA256: "cd"}, b.ask("attach %s %q", community, name)
+		},
+		Attachment: func(_ context.Context, community, sha256 string) (greentally.Attachment, []byte, error) {
+			return greentally.Attachment{Name: "照片 1.jpg", MediaType: "image/jpeg", SHA256: sha256}, []byte("photo"), b.ask("attachment %s %s", community, sha256)
 		},
 		DeadLetters: func(_ context.Context, after uint64, limit int) (any, error) {
 			return []string{"letter"}, b.ask("dead letters %d %d", after, limit)
@@ -128,7 +141,10 @@ func request(t *testing.T, method, path, body string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Host = "127.0.0.1:8080"
-	if method == http.MethodPost {
+	switch {
+	case method == http.MethodPost && strings.Contains(path, "/attachments"):
+		r.Header.Set("Content-Type", "application/octet-stream")
+	case method == http.MethodPost:
 		r.Header.Set("Content-Type", "application/json")
 	}
 	return r
@@ -232,6 +248,19 @@ var routes = []struct {
 		asked: "add record",
 		want: `{"id": "R2", "community": "jiayuan", "type": "survey", "date": "2026-10-08", "values": {"satisfied_ratio": 0.9}, "by": "Li Na",
 			"recorded": "0001-01-01T00:00:00Z"}`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/records/{id}", path: "/api/v1/communities/jiayuan/records/R7", asked: "record jiayuan R7",
+		want: `{"id": "R7", "community": "jiayuan", "type": "survey", "date": "2026-10-08", "values": null, "by": "",
+			"recorded": "0001-01-01T00:00:00Z", "withdraws": true}`,
+	},
+	{
+		pattern: "POST /api/v1/communities/{community}/attachments", path: "/api/v1/communities/jiayuan/attachments?name=%E7%85%A7.jpg", body: "photo",
+		asked: `attach jiayuan "照.jpg"`, want: `{"name": "照.jpg", "media_type": "image/jpeg", "size": 5, "sha256": "cd"}`,
+	},
+	{
+		pattern: "GET /api/v1/communities/{community}/attachments/{sha256}", path: "/api/v1/communities/jiayuan/attachments/ab",
+		asked: "attachment jiayuan ab", wantRaw: "photo",
 	},
 	{pattern: "GET /api/v1/deadletters", path: "/api/v1/deadletters?after=7&limit=3", asked: "dead letters 7 3", want: `["letter"]`},
 	{pattern: "POST /api/v1/deadletters/{id}/replay", path: "/api/v1/deadletters/7/replay", body: "{}", asked: "replay 7", want: `{"id": 7}`},
@@ -501,6 +530,12 @@ func TestBadRequests(t *testing.T) {
 		{"a date for a time", "GET", d + "/readings?from=2026-10-01&to=2026-10-31", "", 400, []string{"from", `"2026-10-01" is not a time such as 2026-10-31T08:00:00Z`}},
 		{"no end", "GET", d + "/readings?from=2026-10-01T00:00:00Z", "", 400, []string{"to: ", `"" is not a time`}},
 		{"days from the end", "GET", d + "/days?from=2026-10-31&to=2026-10-30", "", 400, []string{"from: 2026-10-31 is after to, 2026-10-30"}},
+		{"neither checked nor added", "POST", c + "/records?check=1", recordBody, 400, []string{`check: "1" is neither true nor false`}},
+		{"an attachment without a name", "POST", c + "/attachments", "photo", 400, []string{"name: it is missing"}},
+		{"an attachment too large", "POST", c + "/attachments?name=a.jpg", strings.Repeat("x", 20<<20+1), 413, []string{`attachment "a.jpg": the most is 20 MiB`}},
+		{"nobody's attachment", "GET", "/api/v1/communities/nobody/attachments/ab", "", 404, []string{`community "nobody"`}},
+		{"an attachment for nobody", "POST", "/api/v1/communities/nobody/attachments?name=a.jpg", "photo", 404, []string{`community "nobody"`}},
+		{"nobody's record", "GET", "/api/v1/communities/nobody/records/R1", "", 404, []string{`community "nobody"`}},
 		{"records from the end", "GET", c + "/records?from=2026-10-31&to=2026-09-30", "", 400, []string{"from: 2026-10-31 is after to, 2026-09-30"}},
 		{
 			"readings from the end", "GET", d + "/readings?from=2026-10-01T00:00:00.5Z&to=2026-10-01T08:00:00%2B08:00", "", 400,
@@ -559,7 +594,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestPostsMustBeJSON(t *testing.T) {
 	for _, route := range routes {
-		if method(route.pattern) != http.MethodPost {
+		if method(route.pattern) != http.MethodPost || strings.HasSuffix(route.pattern, "/attachments") {
 			continue
 		}
 		for media, status := range map[string]int{
@@ -624,6 +659,7 @@ func TestErrorsOfTheBackend(t *testing.T) {
 			{fmt.Errorf("dead letter 7: %w", fs.ErrNotExist), 404, false},
 			{fmt.Errorf("%w: by is missing", web.ErrBadRequest), 400, false},
 			{errors.Join(web.ErrBadRequest, internal), 400, false},
+			{fmt.Errorf("%w: record R1 says the same", web.ErrConflict), 409, false},
 			{internal, 500, true},
 			{context.DeadlineExceeded, 500, true},
 		} {
@@ -729,5 +765,65 @@ func TestNothingIsAnEmptyList(t *testing.T) {
 	s.Communities = func() []*greentally.Community { return nil }
 	if w := answer(s, request(t, http.MethodGet, "/api/v1/communities", "")); w.Body.String() != "[]\n" {
 		t.Errorf("communities: %s, want []", w.Body)
+	}
+}
+
+// A form cannot send a file here, whatever page it is on.
+func TestAttachmentsAreNoForms(t *testing.T) {
+	for media, status := range map[string]int{
+		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "multipart/form-data; boundary=x": 415, "application/json": 415,
+		"application/octet-stream": 200, "image/jpeg": 200, "application/pdf": 200,
+	} {
+		s, b := newServer()
+		r := request(t, http.MethodPost, "/api/v1/communities/jiayuan/attachments?name=a.jpg", "photo")
+		r.Header.Set("Content-Type", media)
+		w := answer(s, r)
+		if w.Code != status || status == 415 && (len(b.asked) > 0 || !strings.Contains(reason(t, w), "application/octet-stream")) {
+			t.Errorf("Content-Type %q: status %d, %s, asked %q; want %d", media, w.Code, w.Body, b.asked, status)
+		}
+	}
+}
+
+// An attachment is saved under its name, and never shown as a page of ours.
+func TestAttachmentsAreSaved(t *testing.T) {
+	for name, want := range map[string]string{
+		"a 1.jpg":       `attachment; filename="a 1.jpg"`,
+		"照片 1.jpg":      `attachment; filename="__ 1.jpg"; filename*=UTF-8''%E7%85%A7%E7%89%87%201.jpg`,
+		`a"\%41.jpg`:    `attachment; filename="a___41.jpg"; filename*=UTF-8''a%22%5C%2541.jpg`,
+		"a\r\nX: y.jpg": `attachment; filename="a__X: y.jpg"; filename*=UTF-8''a%0D%0AX%3A%20y.jpg`,
+	} {
+		s, _ := newServer()
+		s.Attachment = func(context.Context, string, string) (greentally.Attachment, []byte, error) {
+			return greentally.Attachment{Name: name, MediaType: "image/jpeg"}, []byte("photo"), nil
+		}
+		w := answer(s, request(t, http.MethodGet, "/api/v1/communities/jiayuan/attachments/ab", ""))
+		if got := w.Header().Get("Content-Disposition"); got != want {
+			t.Errorf("%q: Content-Disposition %s, want %s", name, got, want)
+		}
+		if _, fields, err := mime.ParseMediaType(w.Header().Get("Content-Disposition")); err != nil || fields["filename"] != name {
+			t.Errorf("%q: clients read %q, %v", name, fields["filename"], err)
+		}
+		if h := w.Header(); h.Get("Content-Type") != "image/jpeg" || h.Get("Content-Length") != "5" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("headers %v", h)
+		}
+	}
+}
+
+func TestCheckAddsNothing(t *testing.T) {
+	s, b := newServer()
+	if w := answer(s, request(t, http.MethodPost, "/api/v1/communities/jiayuan/records?check=true", recordBody)); w.Code != http.StatusOK || strings.Join(b.asked, ";") != "check record" {
+		t.Errorf("status %d, asked %q", w.Code, b.asked)
+	}
+}
+
+// Records can be asked for without bounds.
+func TestAllRecords(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "records jiayuan 0000-00-00 0000-00-00", "?from=2026-10-01": "records jiayuan 2026-10-01 0000-00-00", "?to=2026-10-01": "records jiayuan 0000-00-00 2026-10-01",
+	} {
+		s, b := newServer()
+		if w := answer(s, request(t, http.MethodGet, "/api/v1/communities/jiayuan/records"+query, "")); w.Code != http.StatusOK || strings.Join(b.asked, ";") != want {
+			t.Errorf("%q: status %d, asked %q, want %q", query, w.Code, b.asked, want)
+		}
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"greentally/ingest"
 	"greentally/internal/golden"
 	"greentally/internal/strictyaml"
+	"greentally/report"
 	"greentally/store/sqlite"
 	"greentally/web"
 )
@@ -578,12 +579,12 @@ func TestNumbersForPeople(t *testing.T) {
 			t.Errorf("number(%v) is %q, want %q", v, got, want)
 		}
 	}
-	if number(nil) != "" || exact(nil) != "" || show(nil, "ratio") != "–" {
+	if number(nil) != "" || report.Exact(nil) != "" || show(nil, "ratio") != "–" {
 		t.Error("what is missing looks like a number")
 	}
 	// A value just below a target does not look as if it reached it.
-	if v := 0.29951; exact(&v) != "0.29951" || show(&v, "ratio") != "29.95 %" || show(&v, "kg") != "0.300 kg" {
-		t.Errorf("%v is written %s, %s, %s", v, exact(&v), show(&v, "ratio"), show(&v, "kg"))
+	if v := 0.29951; report.Exact(&v) != "0.29951" || show(&v, "ratio") != "29.95 %" || show(&v, "kg") != "0.300 kg" {
+		t.Errorf("%v is written %s, %s, %s", v, report.Exact(&v), show(&v, "ratio"), show(&v, "kg"))
 	}
 	most := 0.05
 	if got := target(greentally.IndicatorValue{Unit: "ratio", Target: &greentally.Target{AtMost: &most}}); got != "≤ 5.00 %" {
@@ -625,9 +626,9 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	var memory bytes.Buffer
 	for _, out := range []io.Writer{file, &memory} {
-		p := newProgress(out, 24*time.Hour, "simulating")
+		p := newProgress(out, 24*60, "simulating")
 		for done := range 24 * 60 {
-			p.set(time.Duration(done) * time.Minute)
+			p.set(done)
 		}
 		p.finish()
 	}
@@ -703,6 +704,9 @@ var asking = [][]string{
 	{"deadletter", "delete", "--all"},
 	{"record", "list", "--community", "jiayuan", "--from", "2026-10-01", "--to", "2026-10-31"},
 	{"record", "add", "-"},
+	{"record", "get", "R1", "--community", "jiayuan"},
+	{"record", "withdraw", "R1", "--community", "jiayuan", "--by", "Li Na", "--why", "x"},
+	{"record", "attachment", "ab", "--community", "jiayuan"},
 	{"status"},
 }
 
@@ -778,8 +782,18 @@ func newAPI(token string) (*api, http.Handler) {
 		Latest: func(k greentally.DeviceKey) (greentally.Reading, bool) {
 			return greentally.Reading{Time: noon, Values: []greentally.Value{{Quantity: "mass_kg", Number: 12.3}, {Quantity: "status", State: "ok"}}}, k == key
 		},
-		Records: func(_ context.Context, community string, from, to greentally.Date) ([]greentally.Record, error) {
-			return []greentally.Record{{ID: "R1", Community: community, Type: "survey", Date: from, Values: greentally.Values{"satisfied_ratio": 0.9}, By: "Li Na", Why: to.String()}}, nil
+		Records: func(_ context.Context, community string, _, _ greentally.Date) ([]greentally.Record, error) {
+			date := greentally.Date{Year: 2026, Month: time.October, Day: 1}
+			until := date.Add(30)
+			return []greentally.Record{
+				{ID: "R1", Community: community, Type: "survey", Date: date, Values: greentally.Values{"asked": 200, "satisfied": 180}, By: "Li Na", Why: "at the gate"},
+				{ID: "R2", Community: community, Type: "haul_ticket", Date: date.Add(1), Stream: greentally.Food, Values: greentally.Values{"kg": 1250.5}, By: "Li Na",
+					Texts: map[string]string{"carrier": "环卫所", "ticket": "0017"}, Attachments: []greentally.Attachment{{Name: "a.jpg", SHA256: strings.Repeat("ab", 32)}, {Name: "b.pdf", SHA256: strings.Repeat("cd", 32)}}},
+				{ID: "R3", Community: community, Type: "statistics", Date: date, Until: &until, Values: greentally.Values{"homes": 1}, By: "Li Na"},
+				{ID: "R4", Community: community, Type: "statistics", Date: date, Until: &until, Values: greentally.Values{"homes": 2}, By: "Li Na", Replaces: "R3"},
+				{ID: "R5", Community: community, Type: "survey", Date: date.Add(2), Values: greentally.Values{"asked": 1}, By: "Li Na"},
+				{ID: "R6", Community: community, Type: "survey", Date: date.Add(2), By: "Li Na", Why: "a slip", Replaces: "R5", Withdraws: true},
+			}, nil
 		},
 		AddRecord: func(_ context.Context, r greentally.Record) (greentally.Record, error) {
 			a.mu.Lock()
@@ -1019,6 +1033,42 @@ func TestRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Equal(t, filepath.Join(testdata, "record_list.golden"), out)
+	if out, err = cli(t, "record", "list", "--community", "jiayuan", "--all", "--server", a.url); err != nil {
+		t.Fatal(err)
+	}
+	golden.Equal(t, filepath.Join(testdata, "record_list_all.golden"), out)
+	if out, err = cli(t, "record", "list", "--community", "jiayuan", "--all", "--format", "csv", "--server", a.url); err != nil {
+		t.Fatal(err)
+	}
+	golden.Equal(t, filepath.Join(testdata, "record_list.csv"), out)
+	for _, tt := range []struct {
+		args []string
+		want string // IDs
+	}{
+		{nil, "R1 R2 R4"},
+		{[]string{"--type", "survey"}, "R1"},
+		{[]string{"--type", "survey", "--all"}, "R1 R5 R6"},
+		{[]string{"--from", "2026-10-02"}, "R2"},
+		{[]string{"--to", "2026-10-01"}, "R1 R4"},
+		{[]string{"--from", "2026-10-04"}, ""},
+	} {
+		out, err := cli(t, append([]string{"record", "list", "--community", "jiayuan", "--format", "json", "--server", a.url}, tt.args...)...)
+		var listed []greentally.Record
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &listed)
+		}
+		var ids []string
+		for _, r := range listed {
+			ids = append(ids, r.ID)
+		}
+		if got := strings.Join(ids, " "); err != nil || got != tt.want {
+			t.Errorf("list %v: %s, %v, want %s", tt.args, got, err, tt.want)
+		}
+	}
+	_, err = cli(t, "record", "list", "--community", "jiayuan", "--format", "xml", "--server", a.url)
+	wantError(t, "a format", err, `--format "xml" is none of table, json, csv`)
+	_, err = cli(t, "record", "list", "--community", "jiayuan", "--from", "2026-10-02", "--to", "2026-10-01", "--server", a.url)
+	wantError(t, "the wrong way round", err, "--from is after --to")
 	_, err = cli(t, "record", "list", "--community", "jiayuan", "--from", "October", "--to", "2026-10-31", "--server", a.url)
 	wantError(t, "a bad date", err, "from", `"October" is not a date such as 2026-10-31`)
 

@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,12 +36,56 @@ func (p *program) clientFlags(cmd *cobra.Command) *client {
 	return c
 }
 
+// refusal is the answer of a server that does not do what it was asked.
+type refusal struct {
+	server string
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string { return r.server + ": " + r.reason }
+
+// isThere reports whether the server refused what it has already.
+func isThere(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == http.StatusConflict
+}
+
 // call sends body, if it is not nil, and decodes the answer into the value that
 // answer points to.
 func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
-	config, err := loadConfig(*c.config, c.environment)
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		reader = bytes.NewReader(data)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	response, err := c.send(ctx, method, path, "application/json", reader)
 	if err != nil {
 		return err
+	}
+	return decode(response, answer)
+}
+
+// decode reads the answer as JSON into the value that it points to.
+func decode(response *http.Response, answer any) error {
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return fmt.Errorf("answer of %s://%s: %w", response.Request.URL.Scheme, response.Request.URL.Host, err)
+	}
+	return nil
+}
+
+// send sends body and returns the answer, which has status 200 and must be closed. The error
+// is a [refusal] if the server answers with another one.
+func (c *client) send(ctx context.Context, method, path, media string, body io.Reader) (*http.Response, error) {
+	config, err := loadConfig(*c.config, c.environment)
+	if err != nil {
+		return nil, err
 	}
 	server, tokenFile, certFile := c.server, c.tokenFile, ""
 	if server == "" {
@@ -54,30 +100,20 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	}
 	token, err := secret(tokenFile)
 	if err != nil {
-		return fmt.Errorf("token: %w", err)
+		return nil, fmt.Errorf("token: %w", err)
 	}
-	var reader io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		reader = bytes.NewReader(data)
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(server, "/")+path, reader)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(server, "/")+path, body)
 	if err != nil {
-		return fmt.Errorf("--server %s: %w", server, err)
+		return nil, fmt.Errorf("--server %s: %w", server, err)
 	}
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", media)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	if c.http == nil {
 		tlsConfig, err := c.tls(certFile, request.URL.Hostname())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = tlsConfig
@@ -85,20 +121,44 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("is greentally running there? give its address with --server: %w", err)
+		return nil, fmt.Errorf("is greentally running there? give its address with --server: %w", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		var refusal struct{ Error string }
-		if json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&refusal) != nil || refusal.Error == "" {
-			refusal.Error = response.Status
+	var said struct{ Error string }
+	if json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&said) != nil || said.Error == "" {
+		said.Error = response.Status
+	}
+	return nil, &refusal{server, response.StatusCode, said.Error}
+}
+
+// locations returns a function that tells a community's time zone, and asks the server once.
+func (c *client) locations(ctx context.Context) func(community string) (*time.Location, error) {
+	ask := sync.OnceValues(func() (map[string]string, error) {
+		var all []struct {
+			Community string
+			TimeZone  string `json:"time_zone"`
 		}
-		return fmt.Errorf("%s: %s", server, refusal.Error)
+		err := c.call(ctx, http.MethodGet, "/api/v1/communities", nil, &all)
+		zones := map[string]string{}
+		for _, one := range all {
+			zones[one.Community] = one.TimeZone
+		}
+		return zones, err
+	})
+	return func(community string) (*time.Location, error) {
+		zones, err := ask()
+		if err != nil {
+			return nil, err
+		}
+		zone, ok := zones[community]
+		if !ok {
+			return nil, fmt.Errorf("there is no community %q, so the time zone is not known", community)
+		}
+		return time.LoadLocation(zone)
 	}
-	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return fmt.Errorf("answer of %s: %w", server, err)
-	}
-	return nil
 }
 
 // tls returns the TLS configuration for a server; nil for the default one. If the

@@ -19,6 +19,7 @@ import (
 
 	"greentally"
 	"greentally/alerting/mail"
+	"greentally/applications"
 	"greentally/ingest"
 	"greentally/internal/schedule"
 	"greentally/internal/strictyaml"
@@ -48,6 +49,10 @@ type config struct {
 	HTTP     httpConfig     `yaml:"http,omitempty" envPrefix:"HTTP_"`
 	SMTP     smtpConfig     `yaml:"smtp,omitempty" envPrefix:"SMTP_" jsonschema_description:"The mail server through which contacts are told of alerts. Without address nobody gets mails."`
 	Alerting alertingConfig `yaml:"alerting,omitempty" envPrefix:"ALERTING_"`
+	Exports  exportsConfig  `yaml:"exports,omitempty" envPrefix:"EXPORTS_" jsonschema_description:"What communities hand in each month."`
+	Signing  signingConfig  `yaml:"signing,omitempty" envPrefix:"SIGNING_" jsonschema_description:"The key that evidence bundles are signed with."`
+
+	Targets applications.Targets `yaml:"targets,omitempty" env:"-" jsonschema_description:"How many titles of a level are to be given in a year, such as 2026: {city: 15}."`
 }
 
 type logConfig struct {

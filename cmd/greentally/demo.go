@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
+	"greentally/records"
 	"greentally/simulator"
 )
 
@@ -118,10 +119,10 @@ func (d *demo) play(ctx context.Context, r running) error {
 	first := today.Add(-d.days).Start(loc)
 	now := time.Now()
 	words := reportWords[d.language]
-	shown := newProgress(d.err, now.Sub(first), fmt.Sprintf(words["sending"], len(community.Devices), d.days))
+	shown := newProgress(d.err, int(now.Sub(first)/time.Minute), fmt.Sprintf(words["sending"], len(community.Devices), d.days))
 	sim, err := simulator.New(ctx, simulator.Options{
 		Community: community, Location: loc, Start: first, Seed: d.seed, Brokers: []string{r.mqttURL}, Batch: 36,
-		Progress: func(until time.Time, _ int) { shown.set(until.Sub(first)) },
+		Progress: func(until time.Time, _ int) { shown.set(int(until.Sub(first) / time.Minute)) },
 		Log:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -134,7 +135,7 @@ func (d *demo) play(ctx context.Context, r running) error {
 	shown.finish()
 	truth := sim.Truth()
 	for _, audit := range truth.Audits {
-		if _, err := r.addRecord(ctx, audit); err != nil {
+		if _, err := r.addRecord(ctx, audit); err != nil && !errors.Is(err, records.ErrThere) {
 			return err
 		}
 	}

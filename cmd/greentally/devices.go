@@ -87,7 +87,7 @@ they are taken.`,
 
 	var d greentally.Device
 	var id, address, stream string
-	var facts facts
+	var facts numbers
 	var interval time.Duration
 	adopt := &cobra.Command{
 		Use:   "adopt DEVICE",
@@ -155,26 +155,26 @@ profiles ask for facts about the device; the error names those that are missing.
 	return cmd
 }
 
-// facts are numbers about a device, given by flags. They implement pflag.Value.
-type facts map[string]float64
+// numbers are given by flags, each with its name. They implement pflag.Value.
+type numbers map[string]float64
 
-func (f *facts) String() string { return "" } // of the default, for the help: there are none
+func (f *numbers) String() string { return "" } // of the default, for the help: there are none
 
 // Type is what the help calls a value.
-func (f *facts) Type() string { return "name=number" }
+func (f *numbers) Type() string { return "name=number" }
 
 // Set adds one.
-func (f *facts) Set(text string) error {
+func (f *numbers) Set(text string) error {
 	name, number, _ := strings.Cut(text, "=")
 	v, err := strconv.ParseFloat(number, 64)
 	if name == "" || err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return errors.New("want a name and a number, such as empty_distance_mm=850")
+		return errors.New("want a name and a number, such as height_mm=850")
 	}
 	if _, ok := (*f)[name]; ok {
 		return fmt.Errorf("%s is given twice", name)
 	}
 	if *f == nil {
-		*f = facts{}
+		*f = numbers{}
 	}
 	(*f)[name] = v
 	return nil

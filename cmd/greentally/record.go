@@ -1,13 +1,18 @@
 package main
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -19,70 +24,132 @@ import (
 func (p *program) recordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record",
-		Short: "What people attest: add and list records",
+		Short: "What people attest: add, import, list and withdraw records",
 		Long: `Some rates need what no sensor can tell. The recyclable capture rate, for one, needs
 composition audits: which part of a stream's mass, in a sample, was recyclable.
-Records are only ever added; a correction names the record that it replaces. What a
-record of each type must say: greentally record types.`,
+Records are only ever added: a correction names the record that it replaces, and what was
+handed in by mistake is withdrawn. What is in force already is not taken a second time.
+What a record of each type must say: greentally record types.`,
 	}
 	group(cmd)
 	c := p.clientFlags(cmd)
+	cmd.AddCommand(p.recordAddCommand(c), p.recordImportCommand(c), p.recordTemplateCommand(), p.recordListCommand(c), p.recordGetCommand(c),
+		p.recordWithdrawCommand(c), p.recordAttachmentCommand(c), p.recordTypesCommand())
+	return cmd
+}
 
-	add := &cobra.Command{
-		Use:   "add FILE",
-		Short: "Add records from a JSON file (an object, several, or a list); - is standard input",
-		Long: `Adds records from a JSON file: an object, several, or a list. - is standard input.
+// recordsPath is where the API has a community's records.
+func recordsPath(community string) string {
+	return "/api/v1/communities/" + url.PathEscape(community) + "/records"
+}
 
-A record that is evidence for an item of a certification scheme (an inspection, a document,
-a judgement) names it in "item" as scheme/item, such as neimenggu/archive. Its "values" are:
+func attachmentsPath(community string) string {
+	return "/api/v1/communities/" + url.PathEscape(community) + "/attachments"
+}
 
-  for an item that is met or not       "met": 1 or 0
-  for an item that loses points        how often each fault was found, by the fault's ID:
-                                       "incomplete": 2; or "met": 1 alone if there was none
-  for an item that a person judges     "points"
-
-Which items a scheme has: greentally assess --scheme. What an item does not take is
-refused, with what there is.`,
-		Example: `  echo '{"community": "jiayuan", "type": "composition_audit", "date": "2026-10-08",
-    "stream": "residual", "by": "Li Na", "values": {"recyclable_ratio": 0.021, "sample_kg": 120}}' | greentally record add -
-  echo '{"community": "jiayuan", "type": "inspection", "date": "2026-10-09", "item": "neimenggu/archive",
-    "by": "Li Na", "values": {"incomplete": 2}}' | greentally record add -`,
-		Args: cobra.ExactArgs(1),
+func (p *program) recordGetCommand(c *client) *cobra.Command {
+	var community string
+	cmd := &cobra.Command{
+		Use: "get ID", Short: "Show one record as JSON", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := readFile(cmd, args[0])
+			var r greentally.Record
+			if err := c.call(cmd.Context(), http.MethodGet, recordsPath(community)+"/"+url.PathEscape(args[0]), nil, &r); err != nil {
+				return err
+			}
+			encoder := json.NewEncoder(p.out)
+			encoder.SetEscapeHTML(false)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(r)
+		},
+	}
+	cmd.Flags().StringVar(&community, "community", "", "the community")
+	_ = cmd.MarkFlagRequired("community") // fails only for an unknown flag
+	return cmd
+}
+
+func (p *program) recordWithdrawCommand(c *client) *cobra.Command {
+	var community, by, why string
+	cmd := &cobra.Command{
+		Use: "withdraw ID", Short: "Withdraw a record that was handed in by mistake", Args: cobra.ExactArgs(1),
+		Long: `Withdraws a record that should never have been handed in: it no longer counts, and what
+rests on it is computed again. Both stay in the log, with who withdrew it and why. What is
+only wrong is better corrected: add a record that names it in "replaces".`,
+		Example: `  greentally record withdraw 01M6B5CJM09SP12NE0CF8KSVPC --community jiayuan --by 李娜 --why 重复登记`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var mistaken, added greentally.Record
+			if err := c.call(cmd.Context(), http.MethodGet, recordsPath(community)+"/"+url.PathEscape(args[0]), nil, &mistaken); err != nil {
+				return err
+			}
+			r := greentally.Record{Community: community, Type: mistaken.Type, Date: mistaken.Date, By: by, Why: why, Replaces: mistaken.ID, Withdraws: true}
+			if err := c.call(cmd.Context(), http.MethodPost, recordsPath(community), r, &added); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(p.out, added.ID)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&community, "community", "", "the community")
+	cmd.Flags().StringVar(&by, "by", "", "who withdraws it")
+	cmd.Flags().StringVar(&why, "why", "", "the reason")
+	for _, name := range []string{"community", "by", "why"} {
+		_ = cmd.MarkFlagRequired(name) // fails only for an unknown flag
+	}
+	return cmd
+}
+
+func (p *program) recordAttachmentCommand(c *client) *cobra.Command {
+	var community, out string
+	cmd := &cobra.Command{
+		Use: "attachment SHA256", Short: "Fetch a photo or document that a record has attached", Args: cobra.ExactArgs(1),
+		Example: `  greentally record attachment 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --community jiayuan --out photo.jpg`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), transferTime)
+			defer cancel()
+			response, err := c.send(ctx, http.MethodGet, attachmentsPath(community)+"/"+url.PathEscape(args[0]), "application/json", nil)
 			if err != nil {
 				return err
 			}
-			records, err := parseRecords(data)
+			defer response.Body.Close()
+			content, err := io.ReadAll(response.Body)
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return err
 			}
-			for i, r := range records {
-				var missing string
-				switch {
-				case r.Community == "":
-					missing = "community"
-				case r.Date == (greentally.Date{}):
-					missing = "date"
-				default:
-					continue
-				}
-				return fmt.Errorf("%s: record %d of %d: %s is missing; nothing was added", args[0], i+1, len(records), missing)
+			if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != args[0] {
+				return errors.New("what the server sent has another hash; try again")
 			}
-			for i, r := range records {
-				var added greentally.Record
-				if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/communities/"+url.PathEscape(r.Community)+"/records", r, &added); err != nil {
-					return fmt.Errorf("record %d of %d (those before were added): %w", i+1, len(records), err)
-				}
-				if _, err := fmt.Fprintln(p.out, added.ID); err != nil {
-					return err
+			if out == "-" {
+				_, err := p.out.Write(content)
+				return err
+			}
+			name, mode := out, os.O_TRUNC
+			if name == "" { // nobody has said that a file of that name may go
+				_, fields, _ := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
+				if name, mode = filepath.Base(fields["filename"]), os.O_EXCL; fields["filename"] == "" {
+					return errors.New("the server tells no name for it; give one with --out")
 				}
 			}
-			return nil
+			file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|mode, 0o644)
+			if err != nil {
+				return fmt.Errorf("--out: %w", err)
+			}
+			if _, err := file.Write(content); err != nil {
+				return errors.Join(err, file.Close())
+			}
+			if err := file.Close(); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.out, name)
+			return err
 		},
 	}
+	cmd.Flags().StringVar(&community, "community", "", "the community")
+	cmd.Flags().StringVar(&out, "out", "", "file to write; - is standard output (default: its own name, if there is no such file yet)")
+	_ = cmd.MarkFlagRequired("community") // fails only for an unknown flag
+	return cmd
+}
 
-	types := &cobra.Command{
+func (p *program) recordTypesCommand() *cobra.Command {
+	return &cobra.Command{
 		Use: "types", Short: "List the types of records, and what each must say", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			config, err := loadConfig(p.configFile, p.environment)
@@ -112,37 +179,6 @@ refused, with what there is.`,
 			return nil
 		},
 	}
-
-	var community, from, to string
-	list := &cobra.Command{
-		Use: "list", Short: "List a community's records", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var records []greentally.Record
-			path := "/api/v1/communities/" + url.PathEscape(community) + "/records?" + url.Values{"from": {from}, "to": {to}}.Encode()
-			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &records); err != nil {
-				return err
-			}
-			t := newTable(p.out)
-			t.AppendHeader(table.Row{"ID", "date", "type", "stream", "values", "by", "why", "replaces"})
-			for _, r := range records {
-				values, err := json.Marshal(r.Values)
-				if err != nil {
-					return err
-				}
-				t.AppendRow(table.Row{r.ID, r.Date, r.Type, r.Stream, string(values), r.By, r.Why, r.Replaces})
-			}
-			t.Render()
-			return nil
-		},
-	}
-	list.Flags().StringVar(&community, "community", "", "the community")
-	list.Flags().StringVar(&from, "from", "", "first day, such as 2026-10-01")
-	list.Flags().StringVar(&to, "to", "", "last day, such as 2026-10-31")
-	for _, name := range []string{"community", "from", "to"} {
-		_ = list.MarkFlagRequired(name) // fails only for an unknown flag
-	}
-	cmd.AddCommand(add, list, types)
-	return cmd
 }
 
 // named writes the name of what a record has, in brackets if it may be missing.
@@ -151,32 +187,4 @@ func named(name string, optional bool) string {
 		return "[" + name + "]"
 	}
 	return name
-}
-
-// parseRecords reads a list of records, or one record after another.
-func parseRecords(data []byte) ([]greentally.Record, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	var records []greentally.Record
-	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '[' {
-		if err := decoder.Decode(&records); err != nil {
-			return nil, err
-		}
-		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-			return nil, errors.New("there is more after the list; put all records into it")
-		}
-		return records, nil
-	}
-	for {
-		var r greentally.Record
-		switch err := decoder.Decode(&r); {
-		case errors.Is(err, io.EOF) && len(records) > 0:
-			return records, nil
-		case errors.Is(err, io.EOF):
-			return nil, errors.New("no records in it")
-		case err != nil:
-			return nil, err
-		}
-		records = append(records, r)
-	}
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/report"
 	"greentally/rules/schemes"
 )
 
@@ -130,16 +129,7 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(values)
 	case "csv":
-		w := csv.NewWriter(out)
-		rows := [][]string{{"community", "month", "indicator", "unit", "value", "numerator", "denominator", "completeness", "estimated_share", "target", "verdict", "reason", "uncertainty"}}
-		for _, v := range values {
-			rows = append(rows, []string{v.Community, v.Month.String(), v.Indicator, v.Unit, exact(v.Value), exact(v.Numerator), exact(v.Denominator),
-				exact(&v.Completeness), exact(&v.EstimatedShare), target(v), string(v.Verdict), v.Reason, exact(v.Uncertainty)})
-		}
-		if err := w.WriteAll(rows); err != nil {
-			return err
-		}
-		return w.Error()
+		return report.CSV(out, values)
 	}
 	words := reportWords[language]
 	heading := e.community.Name.In(language) + " " + e.month.String()
@@ -153,7 +143,7 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 	t.AppendHeader(table.Row{words["indicator"], words["value"], words["numerator"], words["denominator"], words["completeness"], words["target"], words["verdict"]})
 	var without []string
 	for _, v := range values {
-		if !hasEvidence(v) {
+		if !report.HasEvidence(v) {
 			without = append(without, v.Title.In(language))
 			continue
 		}
@@ -181,7 +171,7 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 		}
 	}
 	for _, v := range values {
-		if v.Reason != "" && hasEvidence(v) {
+		if v.Reason != "" && report.HasEvidence(v) {
 			if _, err := fmt.Fprintf(out, "%s: %s\n", v.Title.In(language), v.Reason); err != nil {
 				return err
 			}
@@ -193,11 +183,6 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 		}
 	}
 	return nil
-}
-
-// hasEvidence reports whether there is any device or record that the indicator rests on.
-func hasEvidence(v greentally.IndicatorValue) bool {
-	return slices.ContainsFunc(v.Inputs, func(in greentally.InputValue) bool { return len(in.Devices)+len(in.Records) > 0 })
 }
 
 // reportWords are the words of the tables, and of the demo around them, by language.
@@ -263,14 +248,6 @@ func number(v *float64) string {
 		return ""
 	}
 	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(*v, 'f', 3, 64), "0"), ".")
-}
-
-// exact writes a number that may be missing with all its digits.
-func exact(v *float64) string {
-	if v == nil {
-		return ""
-	}
-	return strconv.FormatFloat(*v, 'f', -1, 64)
 }
 
 // writeAssumptions tells what ± means, and what it rests on: once for all values.

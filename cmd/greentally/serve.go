@@ -330,13 +330,26 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return all, nil
 		},
 		Records: store.Records,
+		Record: func(ctx context.Context, community, id string) (greentally.Record, error) {
+			r, err := recordLog.Get(ctx, id)
+			if err == nil && r.Community != community {
+				err = fmt.Errorf("record %s: %w", id, fs.ErrNotExist)
+			}
+			return r, err
+		},
 		AddRecord: func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 			added, err := keep(ctx, r)
-			if errors.Is(err, records.ErrInvalid) {
-				err = fmt.Errorf("%w: %w", web.ErrBadRequest, err)
-			}
-			return added, err
+			return added, notTaken(err)
 		},
+		CheckRecord: func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+			checked, err := recordLog.Check(ctx, r)
+			return checked, notTaken(err)
+		},
+		AddAttachment: func(ctx context.Context, community, name string, content []byte) (greentally.Attachment, error) {
+			a, err := recordLog.Attachments.Put(ctx, community, name, content)
+			return a, notTaken(err)
+		},
+		Attachment: recordLog.Attachments.Get,
 		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
 			letters, size := []ingest.DeadLetter{}, 0
@@ -549,6 +562,18 @@ func replayAdopted(ctx context.Context, d greentally.Device, registry interface 
 		}
 	}
 	return nil
+}
+
+// notTaken makes the API answer 400 for a record that is not valid, and 409 for one that is
+// there already.
+func notTaken(err error) error {
+	switch {
+	case errors.Is(err, records.ErrThere):
+		return fmt.Errorf("%w: %w", web.ErrConflict, err)
+	case errors.Is(err, records.ErrInvalid):
+		return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+	}
+	return err
 }
 
 // notFound makes the API answer 404 for a dead letter that is not there.

@@ -84,11 +84,11 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 			if live {
 				until = time.Now()
 			}
-			shown := newProgress(p.err, until.Sub(first.Start(loc)), "simulating")
+			shown := newProgress(p.err, int(until.Sub(first.Start(loc))/time.Minute), "simulating")
 			sim, err := simulator.New(cmd.Context(), simulator.Options{
 				Community: community, Location: loc, Start: first.Start(loc), Seed: seed, Faults: faults,
 				Brokers: []string{broker}, Username: username, Password: password, TLS: tlsConfig, Batch: batch, Speed: speed,
-				Progress: func(until time.Time, _ int) { shown.set(until.Sub(first.Start(loc))) },
+				Progress: func(until time.Time, _ int) { shown.set(int(until.Sub(first.Start(loc)) / time.Minute)) },
 			})
 			if err != nil {
 				return err
@@ -106,7 +106,7 @@ Faults, as a list such as loss=0.05,duplicate=0.02,late=48h,reset=1,malformed=0.
 				c := &client{environment: p.environment, config: &p.configFile}
 				for _, r := range append(truth.Audits, truth.Events...) {
 					var added greentally.Record
-					if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/communities/"+url.PathEscape(r.Community)+"/records", r, &added); err != nil {
+					if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/communities/"+url.PathEscape(r.Community)+"/records", r, &added); err != nil && !isThere(err) {
 						return fmt.Errorf("hand in an audit: %w", err)
 					}
 				}
@@ -200,7 +200,7 @@ func parseSpeed(text string) (float64, error) {
 	return v, nil
 }
 
-// progress shows how far a simulation has come: on a terminal by a bar that leaves
+// progress shows how far something long has come: on a terminal by a bar that leaves
 // nothing behind, elsewhere by a line at the start and one at the end.
 type progress struct {
 	out   io.Writer
@@ -209,10 +209,10 @@ type progress struct {
 	bar   *progressbar.ProgressBar // nil if it is no terminal
 }
 
-func newProgress(out io.Writer, length time.Duration, what string) *progress {
+func newProgress(out io.Writer, steps int, what string) *progress {
 	p := &progress{out: out, what: what, start: time.Now()}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bar = progressbar.NewOptions(int(length/time.Minute), progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
+		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
 			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 			progressbar.OptionShowElapsedTimeOnFinish(), progressbar.OptionSetPredictTime(true))
 	} else {
@@ -221,10 +221,10 @@ func newProgress(out io.Writer, length time.Duration, what string) *progress {
 	return p
 }
 
-// set says how much of the simulated time is done.
-func (p *progress) set(done time.Duration) {
+// set says how many steps are done.
+func (p *progress) set(done int) {
 	if p.bar != nil {
-		_ = p.bar.Set(int(done / time.Minute)) // only for people to see
+		_ = p.bar.Set(done) // only for people to see
 	}
 }
 

@@ -412,6 +412,13 @@ func testRecords(t *testing.T, s greentally.Store) {
 		record("01A", "jiayuan", october.First().Add(-1)), record("01B", "jiayuan", october.First()),
 		record("01C", "jiayuan", october.Last()), record("01D", "xixiang", october.First()), record("01E", "jiayuan", october.First()),
 	}
+	until := october.First().Add(6)
+	at, end := start.Add(time.Hour), start.Add(2*time.Hour)
+	whole := record("01F", "wanda", october.First())
+	whole.Until, whole.At, whole.End, whole.Device, whole.Item, whole.Texts = &until, &at, &end, "bin-1", "a/b", map[string]string{"title": "六·五"}
+	whole.Attachments = []greentally.Attachment{{Name: "照片 1.jpg", MediaType: "image/jpeg", Size: 20 << 20, SHA256: "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}}
+	withdrawal := greentally.Record{ID: "01G", Community: "wanda", Type: whole.Type, Date: whole.Date, By: "李娜", Why: "slip", Recorded: start, Replaces: "01F", Withdraws: true}
+	all = append(all, whole, withdrawal)
 	for range 2 {
 		if err := s.WriteRecords(t.Context(), all); err != nil {
 			t.Fatal(err)
@@ -422,6 +429,10 @@ func testRecords(t *testing.T, s greentally.Store) {
 		t.Fatal(err)
 	}
 	same(t, "the records", got, []greentally.Record{all[1], all[2], all[4]})
+	if got, err = s.Records(t.Context(), "wanda", greentally.Date{}, greentally.Date{}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "a record with everything, and what withdraws it", got, []greentally.Record{whole, withdrawal})
 	for what, bounds := range map[string]struct {
 		from, to greentally.Date
 		want     []greentally.Record

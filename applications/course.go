@@ -1,0 +1,114 @@
+package applications
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"greentally"
+)
+
+// ErrRefused is wrapped by the errors of steps that may not be taken.
+var ErrRefused = errors.New("refused")
+
+// course says what may follow on each stage; an application begins with what may follow on
+// none.
+func course() map[greentally.Stage][]greentally.Stage {
+	const (
+		draft, submitted, surveyed, accepted = greentally.StageDraft, greentally.StageSubmitted, greentally.StageSurveyed, greentally.StageAccepted
+		named, rejected, withdrawn, revoked  = greentally.StageNamed, greentally.StageRejected, greentally.StageWithdrawn, greentally.StageRevoked
+	)
+	return map[greentally.Stage][]greentally.Stage{
+		"":        {draft, named}, // a title can be older than the program
+		draft:     {submitted, withdrawn},
+		submitted: {surveyed, draft, rejected, withdrawn}, // back to a draft: returned
+		surveyed:  {accepted, draft, rejected, withdrawn},
+		accepted:  {named, rejected},
+		named:     {revoked},
+		rejected:  {},
+		withdrawn: {},
+		revoked:   {},
+	}
+}
+
+// Open reports whether more is to come of an application at the stage before there is a title
+// or none.
+func Open(s greentally.Stage) bool {
+	return slices.Contains([]greentally.Stage{greentally.StageDraft, greentally.StageSubmitted, greentally.StageSurveyed, greentally.StageAccepted}, s)
+}
+
+// Next returns the stages that may follow.
+func Next(s greentally.Stage) []greentally.Stage { return course()[s] }
+
+// Take returns the application after the step. The error wraps [ErrRefused] and says why the
+// step may not be taken.
+func Take(a greentally.Application, s greentally.Step) (greentally.Application, error) {
+	if err := may(&a, &s); err != nil {
+		return a, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if a.Stage == "" {
+		a.ID, a.Community, a.Scheme, a.Month = s.Application, s.Community, s.Scheme, s.Month
+	}
+	switch s.To {
+	case greentally.StageDraft:
+		a.Submission = nil
+	case greentally.StageSubmitted:
+		a.Submission = s.Submission
+	case greentally.StageNamed:
+		on := s.On
+		a.Level, a.Named, a.Until = s.Level, &on, s.Until
+	}
+	a.Stage = s.To
+	a.Steps = append(slices.Clip(a.Steps), s)
+	return a, nil
+}
+
+// may returns why the step may not be taken.
+func may(a *greentally.Application, s *greentally.Step) error {
+	var all []error
+	add := func(wrong bool, format string, args ...any) {
+		if wrong {
+			all = append(all, fmt.Errorf(format, args...))
+		}
+	}
+	next := Next(a.Stage)
+	first := a.Stage == ""
+	switch {
+	case slices.Contains(next, s.To):
+	case first:
+		return fmt.Errorf("an application begins as a %s, not as %s", listed(next), s.To)
+	case len(next) == 0:
+		return fmt.Errorf("the application is %s, and nothing comes after that", a.Stage)
+	default:
+		return fmt.Errorf("the application is %s; what can follow is %s, not %s", a.Stage, listed(next), s.To)
+	}
+	add(strings.TrimSpace(s.By) == "", "say by whom it is done")
+	add(s.On == greentally.Date{}, "say on which day it is done")
+	if n := len(a.Steps); n > 0 {
+		add(s.On.Before(a.Steps[n-1].On), "it cannot be done on %s: the step before was on %s", s.On, a.Steps[n-1].On)
+	}
+	back := s.To == greentally.StageDraft && !first
+	ends := slices.Contains([]greentally.Stage{greentally.StageRejected, greentally.StageWithdrawn, greentally.StageRevoked}, s.To)
+	add((back || ends) && strings.TrimSpace(s.Why) == "", "say why it is %s", map[bool]string{true: "returned", false: string(s.To)}[back])
+	add(first && s.Community == "", "say which community")
+	add(!first && (s.Community != "" || s.Scheme != "" || s.Month != greentally.Month{}), "community, scheme and month are those of the first step")
+	add(s.To == greentally.StageDraft && first && s.Scheme == "", "say by which scheme")
+	add(s.To == greentally.StageDraft && first && s.Month == greentally.Month{}, "say by the figures of which month")
+	add(s.To == greentally.StageSubmitted && s.On.Before(a.Month.Next().First()), "%s was not over on %s, so its figures were not final", a.Month, s.On)
+	add((s.To == greentally.StageSubmitted) != (s.Submission != nil), "what is frozen belongs to a submission")
+	named := s.To == greentally.StageNamed
+	add(named && !slices.Contains(greentally.TitleLevels(), s.Level), "level %q is none of %s", s.Level, listed(greentally.TitleLevels()))
+	add(!named && (s.Level != "" || s.Until != nil), "level and last day belong to a title")
+	add(s.Until != nil && s.Until.Before(s.On), "a title of %s cannot end on %s", s.On, s.Until)
+	add(first && named && strings.TrimSpace(s.Why) == "", "say which document gave the title")
+	return errors.Join(all...)
+}
+
+func listed[T ~string](all []T) string {
+	words := make([]string, len(all))
+	for i, one := range all {
+		words[i] = string(one)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,86 @@
+package applications
+
+import (
+	"maps"
+	"slices"
+
+	"greentally"
+)
+
+// Rollup is how a city's or district's communities stand on a day, as its office reports them.
+type Rollup struct {
+	On          greentally.Date `json:"on"`
+	Communities int             `json:"communities"` // that there are
+
+	// Titled counts the communities that have a title in force, each by its highest, and
+	// Untitled those without.
+	Titled   map[greentally.TitleLevel]int `json:"titled"`
+	Untitled int                           `json:"untitled"`
+
+	// Named counts the titles that were given in the year, up to the day; Targets says how
+	// many there should be, where anybody said.
+	Named   map[greentally.TitleLevel]int `json:"named"`
+	Targets map[greentally.TitleLevel]int `json:"targets"`
+
+	// Stages counts the applications that are on their way.
+	Stages map[greentally.Stage]int `json:"stages"`
+}
+
+// Targets are how many titles of a level are to be given in a year, by year and level.
+type Targets map[int]map[greentally.TitleLevel]int
+
+// Roll counts. communities are those that are known, beside those that have applied.
+func Roll(all []greentally.Application, communities []string, on greentally.Date, targets Targets) Rollup {
+	levels := greentally.TitleLevels()
+	r := Rollup{On: on, Titled: map[greentally.TitleLevel]int{}, Named: map[greentally.TitleLevel]int{}, Targets: map[greentally.TitleLevel]int{}, Stages: map[greentally.Stage]int{}}
+	for _, level := range levels {
+		r.Titled[level], r.Named[level] = 0, 0
+	}
+	maps.Copy(r.Targets, targets[on.Year])
+	none := len(levels)
+	highest := map[string]int{} // by community: place in the levels, the highest is 0
+	for _, c := range communities {
+		highest[c] = none
+	}
+	for i := range all {
+		a := &all[i]
+		stage := at(a, on)
+		if stage == "" {
+			continue
+		}
+		if Open(stage) {
+			r.Stages[stage]++
+		}
+		if _, known := highest[a.Community]; !known {
+			highest[a.Community] = none
+		}
+		if stage != greentally.StageNamed {
+			continue
+		}
+		if a.Named.Year == on.Year {
+			r.Named[a.Level]++
+		}
+		if a.Until == nil || !a.Until.Before(on) {
+			highest[a.Community] = min(highest[a.Community], slices.Index(levels, a.Level))
+		}
+	}
+	r.Communities = len(highest)
+	for _, level := range highest {
+		if level == none {
+			r.Untitled++
+		} else {
+			r.Titled[levels[level]]++
+		}
+	}
+	return r
+}
+
+// at is the stage that an application had on a day.
+func at(a *greentally.Application, on greentally.Date) (stage greentally.Stage) {
+	for i := range a.Steps {
+		if !on.Before(a.Steps[i].On) {
+			stage = a.Steps[i].To
+		}
+	}
+	return stage
+}

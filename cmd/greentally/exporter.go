@@ -1,0 +1,383 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"aead.dev/minisign"
+
+	"greentally"
+	"greentally/applications"
+	"greentally/devices"
+	"greentally/internal/strictyaml"
+	"greentally/records"
+	"greentally/report"
+	"greentally/report/bundle"
+	"greentally/rules"
+	"greentally/rules/alerts"
+	"greentally/rules/factors"
+	"greentally/rules/indicators"
+	"greentally/rules/schemes"
+)
+
+// exporter makes what a community hands in for a month.
+type exporter struct {
+	config       config
+	worker       *rules.Worker
+	registry     *devices.Live
+	types        *records.Types
+	set          *indicators.Set
+	schemes      *schemes.Set
+	store        greentally.IndicatorStore
+	attachments  *records.Attachments
+	applications *applications.Log
+	bundles      *applications.Bundles
+	key          minisign.PrivateKey
+	now          func() time.Time
+}
+
+// month gathers a community's month as it stands now. The error wraps [fs.ErrNotExist] if there
+// is no such community.
+func (x *exporter) month(ctx context.Context, community string, month greentally.Month) (*report.Export, error) {
+	now := x.now()
+	evidence, err := x.worker.Evidence(ctx, community, month, now)
+	if err != nil {
+		return nil, err
+	}
+	e := &report.Export{
+		Community: *evidence.Community, Month: month, Through: evidence.Through, Made: now.UTC().Truncate(time.Second), Version: version(),
+		Records: evidence.Records, Alerts: evidence.Alerts, Days: evidence.Days, Types: x.types.All(),
+	}
+	if month.Last().Before(e.Through) {
+		e.Through = month.Last()
+	}
+	e.Indicators, e.Workings = x.set.Workings(evidence)
+	if e.Assessments, err = x.schemes.Assess(schemes.Evidence{Community: evidence.Community, Month: month, Indicators: e.Indicators, Records: e.Records}); err != nil {
+		return nil, err
+	}
+	for _, kind := range x.registry.Current().Kinds() {
+		if slices.ContainsFunc(evidence.Community.Devices, func(d *greentally.Device) bool { return d.Kind == kind.Name }) {
+			e.Kinds = append(e.Kinds, *kind)
+		}
+	}
+	before := month
+	for range 11 {
+		before = before.First().Add(-1).MonthOf()
+		values, err := x.store.Indicators(ctx, community, before)
+		if err != nil {
+			return nil, err
+		}
+		e.Earlier = append(values, e.Earlier...)
+	}
+	return e, x.addApplication(ctx, e)
+}
+
+// addApplication adds what the month is handed in for, the latest if there are several, and
+// what has become another figure since.
+func (x *exporter) addApplication(ctx context.Context, e *report.Export) error {
+	all, err := x.applications.All(ctx, e.Community.ID)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].Month == e.Month && all[i].Stage != greentally.StageWithdrawn {
+			e.Application = &all[i]
+		}
+	}
+	if e.Application == nil || e.Application.Submission == nil {
+		return nil
+	}
+	frozen, err := x.frozen(ctx, e.Application)
+	if err != nil {
+		return err
+	}
+	e.Revisions = revised(frozen, e, e.Application.Scheme)
+	return nil
+}
+
+// revised compares by the indicators and the scheme that was applied by.
+func revised(frozen, now *report.Export, scheme string) []greentally.Revision {
+	only := func(e *report.Export) *report.Export {
+		some := *e
+		some.Assessments = slices.DeleteFunc(slices.Clone(e.Assessments), func(a greentally.Assessment) bool { return a.Scheme != scheme })
+		return &some
+	}
+	return report.Compare(only(frozen), only(now))
+}
+
+// frozen returns what was handed in with an application.
+func (x *exporter) frozen(ctx context.Context, a *greentally.Application) (*report.Export, error) {
+	data, err := x.bundles.Get(ctx, a.Submission.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	b, wrong := bundle.Open(data, nil)
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("bundle of application %s: %w", a.ID, errors.Join(wrong...))
+	}
+	var e report.Export
+	if err := json.Unmarshal(b.File(exportName), &e); err != nil {
+		return nil, fmt.Errorf("bundle of application %s: %s: %w", a.ID, exportName, err)
+	}
+	return &e, nil
+}
+
+// formats are what an export can be written as, with the media types.
+func formats() map[string]string {
+	return map[string]string{
+		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "pdf": "application/pdf",
+		"csv": "text/csv; charset=utf-8", "json": "application/json", "zip": "application/zip",
+	}
+}
+
+// write writes the export in a format.
+func (x *exporter) write(ctx context.Context, e *report.Export, format, language string) ([]byte, error) {
+	var out bytes.Buffer
+	var err error
+	switch format {
+	case "xlsx":
+		err = e.XLSX(&out, language)
+	case "pdf":
+		err = e.PDF(&out, language)
+	case "csv":
+		out.WriteString("\ufeff") // or Excel takes it for GBK
+		err = report.CSV(&out, e.Indicators)
+	case "json":
+		err = e.JSON(&out)
+	case "zip":
+		err = x.bundle(ctx, &out, e)
+	default:
+		err = fmt.Errorf("format %q is none of xlsx, pdf, csv, json, zip", format)
+	}
+	return out.Bytes(), err
+}
+
+// fileName names an export.
+func fileName(e *report.Export, format string) string {
+	name := e.Community.ID + "-" + e.Month.String()
+	if format == "zip" {
+		name += "-evidence"
+	}
+	return name + "." + format
+}
+
+// The files of a bundle.
+const (
+	exportName      = "export.json"
+	daysName        = "device_days.jsonl"
+	kindsName       = "rules/kinds.json"
+	attachmentsName = "attachments"
+	rulesName       = "rules"
+)
+
+// bundle packs the export with all that it rests on.
+func (x *exporter) bundle(ctx context.Context, out *bytes.Buffer, e *report.Export) error {
+	days, err := jsonLines(e.Days)
+	if err != nil {
+		return err
+	}
+	kinds, err := json.MarshalIndent(x.registry.Current().Kinds(), "", "  ")
+	if err != nil {
+		return err
+	}
+	files := []bundle.File{{Name: daysName, Data: days}, {Name: kindsName, Data: kinds}, {Name: "README.txt", Data: []byte(bundleReadme)}}
+	for _, format := range []string{"json", "xlsx", "pdf", "csv"} {
+		data, err := x.write(ctx, e, format, "zh")
+		if err != nil {
+			return err
+		}
+		files = append(files, bundle.File{Name: "export." + format, Data: data})
+	}
+	attached, err := x.attached(ctx, e)
+	if err != nil {
+		return err
+	}
+	rules, err := x.rules()
+	if err != nil {
+		return err
+	}
+	m := bundle.Manifest{Community: e.Community.ID, Month: e.Month, Made: e.Made, Version: e.Version}
+	return bundle.Pack(out, m, slices.Concat(files, attached, rules), x.key)
+}
+
+// bundleReadme tells who unpacks a bundle what it is.
+const bundleReadme = `证据包 · Evidence bundle
+
+export.pdf export.xlsx export.csv export.json   月度评估 · the month's assessment
+device_days.jsonl                               设备日 · the device-days, one a line
+attachments/                                    记录的附件 · what records have attached, by SHA-256
+rules/                                          计算所用的规则 · the rules that the figures were computed by
+manifest.json manifest.json.minisig signer.pub  文件清单与签名 · the list of files with their SHA-256, and its signature
+
+验证签名 · To check the signature:        minisign -Vm manifest.json -p signer.pub
+验证并重算全部数据 · To compute it all again:  greentally verify FILE.zip
+`
+
+// attached returns what the records have attached, each content once.
+func (x *exporter) attached(ctx context.Context, e *report.Export) (files []bundle.File, err error) {
+	seen := map[string]bool{}
+	for _, r := range e.Records {
+		for _, a := range r.Attachments {
+			name := attachmentName(a)
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			_, content, err := x.attachments.Get(ctx, e.Community.ID, a.SHA256)
+			if err != nil {
+				return nil, fmt.Errorf("attachment %s of record %s: %w", a.Name, r.ID, err)
+			}
+			files = append(files, bundle.File{Name: name, Data: content})
+		}
+	}
+	return files, nil
+}
+
+// attachmentName is what an attachment is called in a bundle.
+func attachmentName(a greentally.Attachment) string {
+	return attachmentsName + "/" + a.SHA256 + strings.ToLower(path.Ext(a.Name))
+}
+
+// ruleFolders are the rules that figures are computed by, by their folder in a bundle.
+func (c config) ruleFolders() map[string][]strictyaml.Folder {
+	return map[string][]strictyaml.Folder{
+		"indicators": withOwn(indicators.Shipped(), c.Indicators), "factors": withOwn(factors.Shipped(), c.Factors), "schemes": withOwn(schemes.Shipped(), c.Schemes),
+		"alerts": withOwn(alerts.Shipped(), c.AlertRules), "records": withOwn(records.Shipped(), c.RecordTypes),
+	}
+}
+
+// rules returns the files of the rules in force.
+func (x *exporter) rules() (files []bundle.File, err error) {
+	for name, folders := range x.config.ruleFolders() {
+		for _, folder := range folders {
+			_, contents, err := folder.Files()
+			if err != nil {
+				return nil, err
+			}
+			for file, data := range contents {
+				files = append(files, bundle.File{Name: rulesName + "/" + name + "/" + path.Base(file), Data: data})
+			}
+		}
+	}
+	return files, nil
+}
+
+func jsonLines[T any](all []T) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	for i := range all {
+		if err := encoder.Encode(&all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// submit freezes a draft's figures as they are now, and hands them in.
+func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
+	a, err := x.applications.Get(ctx, id)
+	if err != nil {
+		return a, err
+	}
+	s.Submission = &greentally.Submission{} // what is frozen comes when all else is right
+	if _, err := applications.Take(a, s); err != nil {
+		return a, err
+	}
+	e, err := x.month(ctx, a.Community, a.Month)
+	if err != nil {
+		return a, err
+	}
+	data, err := x.write(ctx, e, "zip", "zh")
+	if err != nil {
+		return a, err
+	}
+	name, err := x.bundles.Keep(ctx, data)
+	if err != nil {
+		return a, err
+	}
+	s.Submission = &greentally.Submission{Bundle: name, Bytes: int64(len(data)), At: e.Made}
+	return x.applications.Add(ctx, id, s)
+}
+
+// step takes a step of an application.
+func (x *exporter) step(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
+	var err error
+	if s, err = x.dated(ctx, id, s); err != nil {
+		return greentally.Application{}, err
+	}
+	switch {
+	case s.Submission != nil:
+		return greentally.Application{}, fmt.Errorf("%w: what is frozen is made here", applications.ErrRefused)
+	case id == "":
+		return x.begin(ctx, s)
+	case s.To == greentally.StageSubmitted:
+		return x.submit(ctx, id, s)
+	}
+	return x.applications.Add(ctx, id, s)
+}
+
+// dated gives a step today's date by the community's clocks if it has none, and refuses one of
+// a day to come.
+func (x *exporter) dated(ctx context.Context, id string, s greentally.Step) (greentally.Step, error) {
+	community := s.Community
+	if id != "" {
+		a, err := x.applications.Get(ctx, id)
+		if err != nil {
+			return s, err
+		}
+		community = a.Community
+	}
+	loc, ok := x.registry.Current().Location(community)
+	if !ok {
+		if id == "" {
+			return s, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+		}
+		loc = time.UTC // it has left the registry, and its application goes on
+	}
+	today := greentally.DateOf(x.now(), loc)
+	s.On = cmp.Or(s.On, today)
+	if today.Before(s.On) {
+		return s, fmt.Errorf("%w: it is not %s yet", applications.ErrRefused, s.On)
+	}
+	return s, nil
+}
+
+// begin begins an application.
+func (x *exporter) begin(ctx context.Context, s greentally.Step) (greentally.Application, error) {
+	if s.Scheme != "" && !slices.Contains(x.schemes.Names(), s.Scheme) {
+		return greentally.Application{}, fmt.Errorf("%w: there is no scheme %q; there are %s", applications.ErrRefused, s.Scheme, strings.Join(x.schemes.Names(), ", "))
+	}
+	return x.applications.Begin(ctx, s)
+}
+
+// revisions returns what has become another figure since an application was handed in.
+func (x *exporter) revisions(ctx context.Context, a *greentally.Application) ([]greentally.Revision, error) {
+	none := []greentally.Revision{}
+	if a.Submission == nil {
+		return none, nil
+	}
+	frozen, err := x.frozen(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	e, err := x.month(ctx, a.Community, a.Month)
+	if errors.Is(err, fs.ErrNotExist) { // the community has left the registry; nothing comes any more
+		return none, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if all := revised(frozen, e, a.Scheme); all != nil {
+		return all, nil
+	}
+	return none, nil
+}

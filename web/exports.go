@@ -1,0 +1,114 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"greentally"
+)
+
+// Exports are what communities hand in, and what they apply for with it. All functions are
+// required.
+type Exports struct {
+	// File writes a community's month in a format, and returns its name and media type.
+	File func(ctx context.Context, community string, month greentally.Month, format, language string) (File, error)
+	// Kept lists the months that were exported by schedule, the latest first.
+	Kept func(ctx context.Context, community string) (any, error)
+	// Bundle returns the evidence bundle with the SHA-256.
+	Bundle func(ctx context.Context, sha256 string) (File, error)
+
+	Applications func(ctx context.Context, community string) ([]greentally.Application, error) // of all communities if it is empty
+	Application  func(ctx context.Context, id string) (greentally.Application, []greentally.Revision, error)
+	// Step takes a step of the application with the ID, or begins one if that is empty.
+	Step func(ctx context.Context, id string, step greentally.Step) (greentally.Application, error)
+	// Rollup counts titles on a day; today if it is zero.
+	Rollup func(ctx context.Context, on greentally.Date) (any, error)
+
+	Key func() string // public, that bundles are signed with
+}
+
+// File is a file to hand out.
+type File struct {
+	Name, MediaType string
+	Data            []byte
+}
+
+// exportTime is how long an export may take to be made and sent.
+const exportTime = 15 * time.Minute
+
+func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*http.Request) (any, error))) {
+	x := s.Exports
+	file := func(path string, answer func(r *http.Request) (File, error)) {
+		api.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportTime)) // a server that has none lets it take as long
+			f, err := answer(r)
+			if err != nil {
+				s.failed(w, r, err)
+				return
+			}
+			s.send(w, r, f)
+		})
+	}
+	file("/api/v1/communities/{community}/exports/{month}", func(r *http.Request) (File, error) {
+		c, err := s.community(r)
+		if err != nil {
+			return File{}, err
+		}
+		month, err := greentally.ParseMonth(r.PathValue("month"))
+		if err != nil {
+			return File{}, badRequest("month: %w", err)
+		}
+		return x.File(r.Context(), c.ID, month, r.FormValue("format"), r.FormValue("lang"))
+	})
+	get("/api/v1/communities/{community}/exports", func(r *http.Request) (any, error) {
+		c, err := s.community(r)
+		if err != nil {
+			return nil, err
+		}
+		return x.Kept(r.Context(), c.ID)
+	})
+	file("/api/v1/bundles/{sha256}", func(r *http.Request) (File, error) { return x.Bundle(r.Context(), r.PathValue("sha256")) })
+	get("/api/v1/applications", func(r *http.Request) (any, error) { return x.Applications(r.Context(), r.FormValue("community")) })
+	get("/api/v1/applications/{id}", func(r *http.Request) (any, error) {
+		a, revisions, err := x.Application(r.Context(), r.PathValue("id"))
+		return struct {
+			greentally.Application
+			Revisions []greentally.Revision `json:"revisions"`
+		}{a, revisions}, err
+	})
+	step := func(r *http.Request) (any, error) {
+		var step greentally.Step
+		if err := body(r, &step); err != nil {
+			return nil, err
+		}
+		if step.Application != "" || step.Submission != nil || !step.Recorded.IsZero() {
+			return nil, badRequest("application, submission and recorded are not for you to say")
+		}
+		return x.Step(r.Context(), r.PathValue("id"), step)
+	}
+	post("/api/v1/applications", step)
+	post("/api/v1/applications/{id}/steps", step)
+	get("/api/v1/rollup", func(r *http.Request) (any, error) {
+		var on greentally.Date
+		if text := r.FormValue("on"); text != "" {
+			var err error
+			if on, err = greentally.ParseDate(text); err != nil {
+				return nil, badRequest("on: %w", err)
+			}
+		}
+		return x.Rollup(r.Context(), on)
+	})
+	get("/api/v1/key", func(*http.Request) (any, error) { return map[string]string{"key": x.Key()}, nil })
+}
+
+// send hands out a file.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) {
+	w.Header().Set("Content-Type", f.MediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(f.Data)))
+	w.Header().Set("Content-Disposition", disposition(f.Name))
+	if _, err := w.Write(f.Data); err != nil {
+		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
+	}
+}
