@@ -282,11 +282,15 @@ func (p *pdf) revisedFigure(r greentally.Revision, text string) string {
 		return p.word("none")
 	case ok && r.What == "verdict":
 		return said.In(p.language)
-	case err == nil && r.What == "value":
+	case err != nil:
+		return text
+	case r.What == "value":
 		value, unit, _ := p.valueOf(greentally.IndicatorValue{Unit: p.indicatorUnit(r.Name), Value: &v})
 		return strings.TrimSpace(value + " " + unit)
+	case r.What == "completeness":
+		return percent(v, 1)
 	}
-	return text
+	return rounded(v, 3)
 }
 
 // indicators is the table of all that have evidence.
@@ -504,7 +508,12 @@ func (p *pdf) records() {
 }
 
 // attachmentsOf lists a record's attachments: their names, and the first digits of their SHA-256.
-func attachmentsOf(greentally.Record) []string { return nil }
+func attachmentsOf(r greentally.Record) (all []string) {
+	for _, a := range r.Attachments {
+		all = append(all, a.Name+" ("+a.SHA256[:min(len(a.SHA256), 12)]+")")
+	}
+	return all
+}
 
 // says is what a record says, beside when, by whom and why.
 func (p *pdf) says(r greentally.Record) string {

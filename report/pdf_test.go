@@ -246,10 +246,14 @@ func TestPDFOfOddMonths(t *testing.T) {
 			e.Revisions = []greentally.Revision{{Of: "indicator", Name: "lighting_saving", What: "value", Old: "0.5637", New: "0.5702", Title: greentally.Text{ZH: "照明节电率"}},
 				{Of: "indicator", Name: "daily_clearance", What: "verdict", Old: "fail", New: "pass", Title: greentally.Text{ZH: "日产日清率"}}}
 		}), 30, []string{"已命名", "区县级，自2026年12月1日起、至2029年11月30日止", "虹文明办〔2026〕12号", strings.Repeat("0123456789abcdef", 4), "修正", "57.02%", "2项与已冻结的数值不同", "见第3页"}},
+		{"attachments", of(func(e *report.Export) {
+			e.Records = slices.Clone(e.Records)
+			e.Records[0].Attachments = []greentally.Attachment{{Name: "入户问卷.pdf", SHA256: strings.Repeat("0123456789abcdef", 4)}, {Name: "x", SHA256: "ab"}}
+		}), 30, []string{"附件：入户问卷.pdf (0123456789ab)、x (ab)"}},
 		{"all that a cover can have", of(func(e *report.Export) {
 			e.Community.Name, e.Through = greentally.Text{ZH: long}, october.Last().Add(-1)
 			e.Application = &greentally.Application{Scheme: "neimenggu", Stage: greentally.StageSubmitted, Submission: &greentally.Submission{Bundle: strings.Repeat("0", 64), At: e.Made}}
-			e.Revisions = []greentally.Revision{{Of: "item", Name: "neimenggu/archive", What: "points", Old: "2", Title: greentally.Text{ZH: "档案"}}}
+			e.Revisions = []greentally.Revision{{Of: "item", Name: "neimenggu/archive", What: "at_least_points", Old: "2", Title: greentally.Text{ZH: "档案"}}}
 			for i := range 60 {
 				e.Community.Devices = append(slices.Clone(e.Community.Devices), &greentally.Device{ID: fmt.Sprint("x", i), Kind: fmt.Sprint("kind_of_a_device_", i)})
 			}

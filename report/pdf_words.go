@@ -79,7 +79,7 @@ func pdfWords() map[string]greentally.Text {
 			EN: "Data came after submission: computed now, {n} figures would be others. This report has the figures that were frozen when they were submitted, and those stand; the revisions are for checking, see page {page}."},
 		"revised_are":  {ZH: "下表列出申报之后到达的数据会改变的数值。已冻结的数值不变，以“申报时”一栏为准。", EN: "What came after submission would change these figures. The frozen ones, in the column as submitted, stand."},
 		"of_indicator": {ZH: "指标", EN: "indicator"}, "of_item": {ZH: "条目", EN: "item"}, "of_assessment": {ZH: "评定", EN: "assessment"},
-		"what_value": {ZH: "数值", EN: "value"}, "what_verdict": {ZH: "结论", EN: "verdict"}, "what_points": {ZH: "得分", EN: "points"}, "what_level": {ZH: "等级", EN: "level"},
+		"what_value": {ZH: "数值", EN: "value"}, "what_verdict": {ZH: "结论", EN: "verdict"}, "what_at_least_points": {ZH: "确定得分", EN: "certain points"}, "what_at_most_points": {ZH: "可能得分", EN: "possible points"}, "what_numerator": {ZH: "分子", EN: "numerator"}, "what_denominator": {ZH: "分母", EN: "denominator"}, "what_completeness": {ZH: "完整度", EN: "completeness"}, "what_level": {ZH: "等级", EN: "level"},
 		"revised_of": {ZH: "对象", EN: "Of"}, "revised_what": {ZH: "项目", EN: "What"}, "revised_old": {ZH: "申报时", EN: "As submitted"}, "revised_new": {ZH: "现在计算", EN: "Computed now"},
 
 		"indicators":      {ZH: "指标", EN: "Indicators"},
@@ -209,7 +209,7 @@ func pdfWords() map[string]greentally.Text {
 		"check_no_target": {ZH: "有数值，但没有可对照的目标。", EN: "There is a value, and nothing to hold it against."},
 		"check_steps":     {ZH: "怎样核对一个数值", EN: "How to check a figure"},
 		"check_1":         {ZH: "同时交付的工作簿（XLSX）列出每一项指标的公式，并逐行列出所用的设备日与记录；表格软件会自行算出同样的分子、分母与数值。", EN: "The workbook (XLSX) that comes with this has each indicator's formula with the device-days and records that it sums, row by row; a spreadsheet comes to the same numerator, denominator and value by itself."},
-		"check_2":         {ZH: "证据包内有全部设备日、记录及其附件，并附签名与 SHA-256；可离线核验，也可用 greentally verify 重新计算。", EN: "The evidence bundle has all device-days, records and their attachments, signed and with their SHA-256; it is checked offline, and recomputed by greentally verify."},
+		"check_2":         {ZH: "证据包内有全部设备日、记录及其附件，列有每个文件的 SHA-256 并经签名；不用本程序也可离线核验，用 greentally verify 可重新计算。", EN: "The evidence bundle has all device-days, records and their attachments, with the SHA-256 of each file, signed. It is checked offline without this program, and recomputed by greentally verify."},
 		"check_3":         {ZH: "设备日由读数按固定规则算出：相同的读数总是得到相同的设备日。质量与电量为精确的十进制数，各日之和等于全月。", EN: "A device-day follows from its readings by fixed rules: the same readings give the same device-day. Masses and energies are exact decimals, and the days sum to the month."},
 		"check_4":         {ZH: "记录由经办人提交，只增不改；更正以新的记录替代旧的记录，两者都保留。本报告列出每条记录的编号；附件列出 SHA-256 的前 12 位。", EN: "Records are handed in by the persons named, and only ever added; a correction supersedes a record, and both are kept. Each record is here with its number, attachments with the first 12 digits of their SHA-256."},
 		"check_unsure":    {ZH: "不确定度与前提", EN: "Uncertainties and assumptions"},

@@ -10,15 +10,21 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A page is A4; all lengths are millimetres, but for the size of a font.
-const (
-	PageWidth, PageHeight = 210.0, 297.0
-	Left, Right           = 18.0, 192.0 // of the text
-	Top, Bottom           = 27.0, 274.0
-	Width                 = Right - Left
+// All lengths are millimetres, but for the size of a font. A page is A4, 210 by 297.
 
-	point = 25.4 / 72
+// Where the text of a page begins and ends, from left to right and from top to bottom.
+const (
+	Left   = 18.0
+	Right  = 192.0
+	Top    = 27.0
+	Bottom = 274.0
+
+	// Width is how wide the text is.
+	Width = Right - Left
 )
+
+// point is the unit of a font's size.
+const point = 25.4 / 72
 
 // Ink is a colour: red, green, blue.
 type Ink [3]int
