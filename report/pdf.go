@@ -149,6 +149,13 @@ func (p *pdf) verdictMark(v greentally.Verdict) *paper.Mark {
 	return &m
 }
 
+// partMark is the mark of an item that has a part of its points.
+func (p *pdf) partMark() *paper.Mark {
+	m := p.verdictMark(greentally.Pass)
+	m.Text, m.Style.Ink, m.Frame.Border = p.word("part_points"), p.Looks.Black, &p.Looks.Black
+	return m
+}
+
 // verdicts in the order in which a reader wants them.
 func verdicts() []greentally.Verdict {
 	return []greentally.Verdict{greentally.Fail, greentally.InsufficientData, greentally.Pass, greentally.NoTarget}

@@ -431,6 +431,9 @@ func (p *pdf) assessment(a greentally.Assessment) {
 		}
 		c := paper.Texts(title, p.pointsOf(item.AtLeast, item.AtMost, item.Points), "", strings.Join(append(rests, reasons...), p.word("semicolon")))
 		c[2].Mark = p.verdictMark(item.Verdict)
+		if item.Verdict == greentally.Fail && item.AtLeast > 0 { // no condition that is missed, but less than all points
+			c[2].Mark = p.partMark()
+		}
 		rows = append(rows, paper.Row{Cells: c})
 	}
 	for _, part := range a.Parts {
@@ -818,12 +821,15 @@ func (p *pdf) check() {
 	p.Paragraph(p.word("check_about", "version", p.version, "made", p.instant(p.e.Made)), l.Body)
 
 	p.Section(p.word("check_verdicts"), 25)
-	for _, v := range []greentally.Verdict{greentally.Pass, greentally.Fail, greentally.InsufficientData, greentally.NoTarget} {
-		m := *p.verdictMark(v)
-		p.Need(7)
-		p.Mark(paper.Left+12, p.Y+0.4, m)
-		p.Y += p.Block(paper.Left+27, p.Y, paper.Width-27, paper.AtLeft, p.word("check_"+string(v)), l.Body) + 1.8
+	explain := func(m *paper.Mark, text string) {
+		p.Need(12)
+		p.Mark(paper.Left+12, p.Y+0.4, *m)
+		p.Y += p.Block(paper.Left+27, p.Y, paper.Width-27, paper.AtLeft, text, l.Body) + 1.8
 	}
+	for _, v := range []greentally.Verdict{greentally.Pass, greentally.Fail, greentally.InsufficientData, greentally.NoTarget} {
+		explain(p.verdictMark(v), p.word("check_"+string(v)))
+	}
+	explain(p.partMark(), p.word("check_part"))
 	p.Section(p.word("check_steps"), 25)
 	for _, word := range []string{"check_1", "check_2", "check_3", "check_4"} {
 		p.Item(p.word(word), l.Body)

@@ -27,8 +27,9 @@ func dark() charts.Color   { return charts.ColorRGB(22, 62, 92) }
 func middle() charts.Color { return charts.ColorRGB(74, 135, 110) }
 func light() charts.Color  { return charts.ColorRGB(178, 200, 212) }
 
-func streamColours() []charts.Color { // from the bottom: recyclable, food, residual, hazardous
-	return []charts.Color{dark(), charts.ColorRGB(110, 168, 136), charts.ColorRGB(208, 214, 220), charts.ColorRGB(120, 20, 20)}
+// streamColours are those of recyclable, food, residual and hazardous waste.
+func streamColours() []charts.Color {
+	return []charts.Color{charts.ColorRGB(40, 92, 140), charts.ColorRGB(128, 182, 148), charts.ColorRGB(212, 217, 222), charts.ColorRGB(88, 14, 14)}
 }
 
 func chartTheme(colours ...charts.Color) charts.ColorPalette {
