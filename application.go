@@ -53,7 +53,7 @@ func TitleLevels() []TitleLevel { return []TitleLevel{National, City, District} 
 type Step struct {
 	Application string    `json:"application"` // ID
 	To          Stage     `json:"to"`
-	On          Date      `json:"on"`            // the day on which it was done
+	On          Date      `json:"on,omitzero"`   // the day on which it was done
 	By          string    `json:"by"`            // who did it
 	Why         string    `json:"why,omitempty"` // reason, or the document's number
 	Recorded    time.Time `json:"recorded"`      // when it was handed in

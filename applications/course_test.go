@@ -144,7 +144,7 @@ func TestLaws(t *testing.T) {
 				t.Fatalf("%s after %s: %v", s.To, a.Stage, err)
 			case err != nil && !reflect.DeepEqual(next, a):
 				t.Fatalf("refused, and changed to %+v", next)
-			case err == nil && (next.Submission != nil) != (next.Stage != greentally.StageDraft && !(next.Stage == greentally.StageWithdrawn && a.Submission == nil)):
+			case err == nil && (next.Submission != nil) != (next.Stage == greentally.StageSubmitted || next.Stage != greentally.StageDraft && a.Submission != nil):
 				t.Fatalf("%s after %s has the submission %v", next.Stage, a.Stage, next.Submission)
 			}
 			a = next

@@ -104,7 +104,7 @@ func month(t testing.TB) *report.Export {
 	must(worker.Apply(t.Context(), touches))
 	evidence, err := worker.Evidence(t.Context(), c.ID, october, made)
 	must(err)
-	e := &report.Export{Community: *c, Month: october, Through: october.Last(), Made: made.UTC(), Version: "greentally 1.0.0",
+	e := &report.Export{Community: *c, Month: october, Through: october.Last(), AsOf: evidence.Through, Made: made.UTC(), Version: "greentally 1.0.0",
 		Records: evidence.Records, Alerts: evidence.Alerts, Days: evidence.Days, Types: types.All()}
 	e.Indicators, e.Workings = rates.Workings(evidence)
 	e.Assessments, err = certification.Assess(schemes.Evidence{Community: c, Month: october, Indicators: e.Indicators, Records: e.Records})

@@ -127,18 +127,18 @@ func (e *Export) Devices() []DeviceMonth {
 	for d := e.Month.First(); !e.Through.Before(d) && d.MonthOf() == e.Month; d = d.Add(1) {
 		expected++
 	}
+	covered, days := map[string]float64{}, map[string]int{}
+	for i := range e.Days {
+		if day := &e.Days[i]; day.Date.MonthOf() == e.Month && !e.Through.Before(day.Date) {
+			days[day.Device]++
+			covered[day.Device] += day.Completeness()
+		}
+	}
 	var all []DeviceMonth
 	for _, d := range e.Community.Devices {
-		one := DeviceMonth{Device: d}
-		covered := 0.0
-		for i := range e.Days {
-			if day := &e.Days[i]; day.Device == d.ID && day.Date.MonthOf() == e.Month && !e.Through.Before(day.Date) {
-				one.Days++
-				covered += day.Completeness()
-			}
-		}
+		one := DeviceMonth{Device: d, Days: days[d.ID]}
 		if expected > 0 {
-			one.Completeness = covered / float64(expected)
+			one.Completeness = covered[d.ID] / float64(expected)
 		}
 		all = append(all, one)
 	}

@@ -13,7 +13,8 @@ import (
 type Export struct {
 	Community greentally.Community `json:"community"`
 	Month     greentally.Month     `json:"month"`
-	Through   greentally.Date      `json:"through"` // the last day that counts: of the month, or the last that was over
+	Through   greentally.Date      `json:"through"` // the last day of the month that counts
+	AsOf      greentally.Date      `json:"as_of"`   // the last day that was over when it was made
 	Made      time.Time            `json:"made"`
 	Version   string               `json:"version"` // of the program
 
@@ -43,6 +44,11 @@ func HasEvidence(v greentally.IndicatorValue) bool {
 // Gaps returns the indicators for which there is no evidence at all.
 func (e *Export) Gaps() []greentally.IndicatorValue {
 	return slices.DeleteFunc(slices.Clone(e.Indicators), HasEvidence)
+}
+
+// InEffect returns the assessments by schemes that are in effect in the month.
+func (e *Export) InEffect() []greentally.Assessment {
+	return slices.DeleteFunc(slices.Clone(e.Assessments), func(a greentally.Assessment) bool { return !a.Effective.Has(e.Month) })
 }
 
 // JSON writes the export as one JSON object, indented.

@@ -244,3 +244,49 @@ func TestEmptyWorkbook(t *testing.T) {
 		t.Errorf("%d lines of gaps of a month without anything: %v", len(all), err)
 	}
 }
+
+// BenchmarkXLSX writes the month of some 2,000 devices.
+func BenchmarkXLSX(b *testing.B) {
+	e := many(month(b), 83)
+	b.ReportMetric(float64(len(e.Days)), "device-days")
+	for b.Loop() {
+		if err := e.XLSX(io.Discard, "zh"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// many is the export with each device so many times.
+func many(e *report.Export, times int) *report.Export {
+	again := *e
+	again.Community.Devices, again.Days, again.Workings = nil, nil, nil
+	named := func(device string, i int) string { return fmt.Sprintf("%s-%d", device, i) }
+	for i := range times {
+		for _, d := range e.Community.Devices {
+			one := *d
+			one.ID = named(d.ID, i)
+			again.Community.Devices = append(again.Community.Devices, &one)
+		}
+		for _, d := range e.Days {
+			d.Device = named(d.Device, i)
+			again.Days = append(again.Days, d)
+		}
+	}
+	for _, w := range e.Workings {
+		w.Inputs = slices.Clone(w.Inputs)
+		for j, in := range w.Inputs {
+			if in.Kind == "" {
+				continue
+			}
+			w.Inputs[j].Rows = nil
+			for i := range times {
+				for _, row := range in.Rows {
+					row.Device = named(row.Device, i)
+					w.Inputs[j].Rows = append(w.Inputs[j].Rows, row)
+				}
+			}
+		}
+		again.Workings = append(again.Workings, w)
+	}
+	return &again
+}

@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +71,20 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return err
 	}
 	return decode(response, answer)
+}
+
+// file fetches a file, and returns the name that the server gives it.
+func (c *client) file(ctx context.Context, path string) (name string, data []byte, err error) {
+	response, err := c.send(ctx, http.MethodGet, path, "application/json", nil)
+	if err != nil {
+		return "", nil, err
+	}
+	defer response.Body.Close()
+	if data, err = io.ReadAll(response.Body); err != nil {
+		return "", nil, fmt.Errorf("answer of %s: %w", response.Request.URL.Host, err)
+	}
+	_, parameters, err := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
+	return filepath.Base(parameters["filename"]), data, err
 }
 
 // decode reads the answer as JSON into the value that it points to.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +160,7 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 func (b byteSize) MarshalText() ([]byte, error) { return []byte(humanize.IBytes(uint64(b))), nil } //nolint:unparam // encoding.TextMarshaler
 
 func defaultConfig() config {
-	create := true
+	create, mailed := true, true
 	return config{
 		DataDir:     "greentally-data",
 		Communities: "communities",
@@ -170,6 +171,7 @@ func defaultConfig() config {
 		Journal:     journalConfig{MaxBytes: 2 << 30, Keep: greentally.Duration(7 * 24 * time.Hour), DeadLetters: 256 << 20},
 		Limits:      limitsConfig{MaxPayload: 64 << 10, MaxFuture: greentally.Duration(10 * time.Minute), MaxPast: greentally.Duration(400 * 24 * time.Hour)},
 		Alerting:    alertingConfig{Digest: "0 8 * * *"},
+		Exports:     exportsConfig{Schedule: "0 6 1 * *", Mail: &mailed},
 		HTTP:        httpConfig{Listen: "127.0.0.1:8080"},
 		SMTP:        smtpConfig{Hello: "localhost", TLS: mail.StartTLS},
 	}
@@ -193,6 +195,9 @@ func loadConfig(name string, environment []string) (config, error) {
 		}
 		if c.InfluxDB.CreateBuckets == nil { // the key stands there without a value
 			c.InfluxDB.CreateBuckets = defaultConfig().InfluxDB.CreateBuckets
+		}
+		if c.Exports.Mail == nil {
+			c.Exports.Mail = defaultConfig().Exports.Mail
 		}
 		c.relativeTo(filepath.Dir(name))
 	}
@@ -249,7 +254,7 @@ func (c *config) relativeTo(dir string) {
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,
-		&c.NATS.CredentialsFile, &c.HTTP.TokenFile, &c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile,
+		&c.NATS.CredentialsFile, &c.HTTP.TokenFile, &c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile, &c.Signing.KeyFile, &c.Signing.PasswordFile,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
@@ -308,6 +313,18 @@ func (c *config) check(doc *strictyaml.Doc) error {
 	if c.Alerting.Digest != noDigest {
 		if err := schedule.Valid(c.Alerting.Digest); err != nil {
 			add([]any{"alerting", "digest"}, "alerting.digest: %w, or never", err)
+		}
+	}
+	if c.Exports.Schedule != noDigest {
+		if err := schedule.Valid(c.Exports.Schedule); err != nil {
+			add([]any{"exports", "schedule"}, "exports.schedule: %w, or never", err)
+		}
+	}
+	for year, targets := range c.Targets {
+		for level, n := range targets {
+			if !slices.Contains(greentally.TitleLevels(), level) || n < 0 {
+				add([]any{"targets", year}, "targets: %d titles of the level %q in %d: the levels are district, city and national", n, level, year)
+			}
 		}
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {

@@ -39,10 +39,24 @@ type exporter struct {
 	schemes      *schemes.Set
 	store        greentally.IndicatorStore
 	attachments  *records.Attachments
-	applications *applications.Log
-	bundles      *applications.Bundles
+	applications applicationLog
+	bundles      bundleStore
 	key          minisign.PrivateKey
 	now          func() time.Time
+}
+
+// applicationLog is what an exporter needs of the log of applications.
+type applicationLog interface {
+	Begin(context.Context, greentally.Step) (greentally.Application, error)
+	Add(ctx context.Context, id string, s greentally.Step) (greentally.Application, error)
+	Get(ctx context.Context, id string) (greentally.Application, error)
+	All(ctx context.Context, community string) ([]greentally.Application, error)
+}
+
+// bundleStore keeps bundles by their SHA-256.
+type bundleStore interface {
+	Keep(ctx context.Context, bundle []byte) (sha256 string, err error)
+	Get(ctx context.Context, sha256 string) ([]byte, error)
 }
 
 // month gathers a community's month as it stands now. The error wraps [fs.ErrNotExist] if there
@@ -54,7 +68,7 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 		return nil, err
 	}
 	e := &report.Export{
-		Community: *evidence.Community, Month: month, Through: evidence.Through, Made: now.UTC().Truncate(time.Second), Version: version(),
+		Community: *evidence.Community, Month: month, Through: evidence.Through, AsOf: evidence.Through, Made: now.UTC().Truncate(time.Second), Version: version(),
 		Records: evidence.Records, Alerts: evidence.Alerts, Days: evidence.Days, Types: x.types.All(),
 	}
 	if month.Last().Before(e.Through) {
@@ -116,19 +130,25 @@ func revised(frozen, now *report.Export, scheme string) []greentally.Revision {
 
 // frozen returns what was handed in with an application.
 func (x *exporter) frozen(ctx context.Context, a *greentally.Application) (*report.Export, error) {
-	data, err := x.bundles.Get(ctx, a.Submission.Bundle)
+	_, e, err := x.opened(ctx, a.Submission.Bundle)
+	return e, err
+}
+
+// opened returns a bundle that is kept, and the export in it.
+func (x *exporter) opened(ctx context.Context, name string) (*bundle.Bundle, *report.Export, error) {
+	data, err := x.bundles.Get(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, wrong := bundle.Open(data, nil)
 	if len(wrong) > 0 {
-		return nil, fmt.Errorf("bundle of application %s: %w", a.ID, errors.Join(wrong...))
+		return nil, nil, fmt.Errorf("bundle %s: %w", name, errors.Join(wrong...))
 	}
 	var e report.Export
 	if err := json.Unmarshal(b.File(exportName), &e); err != nil {
-		return nil, fmt.Errorf("bundle of application %s: %s: %w", a.ID, exportName, err)
+		return nil, nil, fmt.Errorf("bundle %s: %s: %w", name, exportName, err)
 	}
-	return &e, nil
+	return b, &e, nil
 }
 
 // formats are what an export can be written as, with the media types.

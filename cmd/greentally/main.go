@@ -75,8 +75,8 @@ Ask for a month's rates:
 		"configuration file; without one, defaults and GREENTALLY_… variables")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // only completion: fails only for an unknown flag
 	root.AddCommand(
-		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.checkCommand(),
-		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.recordCommand(),
+		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.exportCommand(), p.verifyCommand(), p.checkCommand(),
+		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.recordCommand(), p.applicationCommand(),
 		p.statusCommand(), p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
 	)
 	return root

@@ -24,6 +24,7 @@ import (
 
 	"greentally"
 	"greentally/alerting"
+	"greentally/applications"
 	"greentally/devices"
 	"greentally/ingest"
 	"greentally/internal/folderwatch"
@@ -110,6 +111,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	signer, err := c.signingKey()
+	if err != nil {
+		return err
+	}
 
 	// Where things are kept: the store, and JetStream with journal, queues and records.
 	store, err := openStore(ctx, c, log)
@@ -155,6 +160,14 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	applied, err := applications.OpenLog(ctx, js, c.NATS.Replicas, time.Now)
+	if err != nil {
+		return err
+	}
+	bundles, err := applications.OpenBundles(ctx, js, c.NATS.Replicas)
+	if err != nil {
+		return err
+	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
 		all, err := journal.Lags(ctx)
 		if err != nil {
@@ -197,7 +210,19 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
 	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
-	copies := make(chan struct{}, 1)                 // asks for records to be copied to the store
+	mailer, err := openMailer(c, registry, store)    //nolint:contextcheck // it tries its templates out, and dials nobody
+	if err != nil {
+		return err
+	}
+	exports := &monthly{
+		exporter: &exporter{config: c, worker: reporter, registry: registry, types: types, set: set, schemes: certification, store: store,
+			attachments: recordLog.Attachments, applications: applied, bundles: bundles, key: signer, now: time.Now},
+		state: done, log: log.With("part", "exports"),
+	}
+	if mailer != nil {
+		exports.mailer = mailer
+	}
+	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {
@@ -231,6 +256,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
 	followers.Go(func() error { return telling.archive.Run(followCtx) })
 	followers.Go(func() error { return telling.sendDigests(followCtx, done, alertsLog) })
+	followers.Go(func() error { return exports.run(followCtx) })
 	if c.AlertRules != "" {
 		followers.Go(func() error {
 			return folderwatch.Run(followCtx, []string{c.AlertRules}, alertsLog, func() { telling.readRules(followCtx, alertsLog) })
@@ -350,6 +376,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return a, notTaken(err)
 		},
 		Attachment: recordLog.Attachments.Get,
+		Exports:    exports.api(),
 		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
 			letters, size := []ingest.DeadLetter{}, 0

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -150,6 +151,7 @@ type Bundle struct {
 	Signer minisign.PublicKey
 
 	files map[string][]byte
+	zip   *zip.Reader
 }
 
 // ErrChanged is wrapped by what is wrong with a bundle.
@@ -219,6 +221,7 @@ func (b *Bundle) read(data []byte) (wrong []error, err error) {
 	if len(z.File) > maxFiles {
 		return nil, fmt.Errorf("it has %d files", len(z.File))
 	}
+	b.zip = z
 	var entries []entry
 	left := int64(maxBytes)
 	for _, f := range z.File {
@@ -298,14 +301,5 @@ func (b *Bundle) signed(manifest []byte, trusted *minisign.PublicKey) error {
 // File returns a file of the bundle; nil if it is not there.
 func (b *Bundle) File(name string) []byte { return b.files[name] }
 
-// Under returns the files of a folder, by name.
-func (b *Bundle) Under(folder string) []File {
-	var all []File
-	for name, data := range b.files {
-		if strings.HasPrefix(name, folder+"/") {
-			all = append(all, File{name, data})
-		}
-	}
-	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
-	return all
-}
+// FS returns the bundle's files as a file system.
+func (b *Bundle) FS() fs.FS { return b.zip }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -62,8 +63,8 @@ func TestPacked(t *testing.T) {
 			t.Errorf("%s comes back as %q", f.Name, b.File(f.Name))
 		}
 	}
-	if under := b.Under("attachments"); len(under) != 1 || under[0].Name != "attachments/照片.jpg" {
-		t.Errorf("attachments are %v", under)
+	if got, err := fs.ReadDir(b.FS(), "attachments"); err != nil || len(got) != 1 || got[0].Name() != "照片.jpg" {
+		t.Errorf("attachments are %v: %v", got, err)
 	}
 	if _, wrong := bundle.Open(data, nil); len(wrong) > 0 {
 		t.Errorf("without a key that is trusted: %v", wrong)

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"aead.dev/minisign"
+
+	"greentally"
+	"greentally/alerting/mail"
+	"greentally/applications"
+	"greentally/internal/schedule"
+	"greentally/web"
+)
+
+type exportsConfig struct {
+	Schedule string `yaml:"schedule,omitempty" env:"SCHEDULE" jsonschema:"default=0 6 1 * *" jsonschema_description:"When the export of the month before is made and sent: minute, hour, day of the month, month, day of the week, by the community's clocks; or never."`
+	Mail     *bool  `yaml:"mail,omitempty" env:"MAIL" jsonschema:"default=true" jsonschema_description:"Whether contacts get it by mail."`
+}
+
+// kept is the export of a month that was made by schedule.
+type kept struct {
+	Month  greentally.Month `json:"month"`
+	Made   time.Time        `json:"made"`
+	Bundle string           `json:"bundle"` // SHA-256
+	Bytes  int              `json:"bytes"`
+	Mailed []string         `json:"mailed"` // to whom
+}
+
+// monthly makes each community's export of each month, once.
+type monthly struct {
+	*exporter
+	mailer monthMailer // nil if nobody gets mails
+	state  schedule.State
+	log    *slog.Logger
+}
+
+// monthMailer sends a month to a contact.
+type monthMailer interface {
+	SendMonth(context.Context, mail.Recipient, mail.Month) error
+}
+
+// late is for how long after its time an export is still made.
+const late = 366 * 24 * time.Hour
+
+// run makes exports until ctx is done.
+func (m *monthly) run(ctx context.Context) error {
+	if m.config.Exports.Schedule == noDigest {
+		return nil
+	}
+	return schedule.Run(ctx, m.state, m.jobs, m.log)
+}
+
+func (m *monthly) jobs() (jobs []schedule.Job) {
+	registry := m.registry.Current()
+	for _, c := range registry.Communities() {
+		if loc, ok := registry.Location(c.ID); ok {
+			jobs = append(jobs, schedule.Job{Name: "export." + c.ID, Cron: m.config.Exports.Schedule, Location: loc, Late: late,
+				Do: func(ctx context.Context, due time.Time) error { return m.catchUp(ctx, c, greentally.DateOf(due, loc)) }})
+		}
+	}
+	return jobs
+}
+
+// catchUp makes the export of the month before the day, and those of the months before that
+// which were missed since the last that was made.
+func (m *monthly) catchUp(ctx context.Context, c *greentally.Community, due greentally.Date) error {
+	all, err := m.kept(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	last := due.MonthOf().First().Add(-1).MonthOf()
+	first := last
+	if len(all) > 0 && all[0].Month.First().Before(last.First()) {
+		first = all[0].Month // once more, in case that not all had got it
+	}
+	for month := first; !last.First().Before(month.First()); month = month.Next() {
+		if err := m.make(ctx, c, month); err != nil {
+			return fmt.Errorf("export of %s %s: %w", c.ID, month, err)
+		}
+	}
+	return nil
+}
+
+func keptName(community string, month greentally.Month) string {
+	return "made." + community + "." + month.String()
+}
+
+// kept returns the months of a community that were exported, the latest first.
+func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
+	values, err := m.state.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []kept{}
+	for name, value := range values {
+		if !strings.HasPrefix(name, "made."+community+".") {
+			continue
+		}
+		var k kept
+		if err := json.Unmarshal(value, &k); err != nil {
+			return nil, fmt.Errorf("what is known of %s: %w", name, err)
+		}
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.Month.String(), a.Month.String()) })
+	return all, nil
+}
+
+// make makes a month's export and keeps it, unless that was done, and sends it to the contacts
+// who have not got it.
+func (m *monthly) make(ctx context.Context, c *greentally.Community, month greentally.Month) error {
+	all, err := m.kept(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(all, func(k kept) bool { return k.Month == month }); i >= 0 {
+		return m.send(ctx, c, all[i])
+	}
+	k, err := m.keep(ctx, c, month)
+	if err != nil || k == nil {
+		return err
+	}
+	return m.send(ctx, c, *k)
+}
+
+// keep makes a month's export and keeps it; none of a month of which nothing is known.
+func (m *monthly) keep(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
+	e, err := m.month(ctx, c.ID, month)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Days) == 0 && !slices.ContainsFunc(e.Records, func(r greentally.Record) bool { return r.Date.MonthOf() == month }) {
+		return nil, nil
+	}
+	data, err := m.write(ctx, e, "zip", "zh")
+	if err != nil {
+		return nil, err
+	}
+	name, err := m.bundles.Keep(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	k := kept{Month: month, Made: e.Made, Bundle: name, Bytes: len(data), Mailed: []string{}}
+	m.log.Info("the month's export is made", "community", c.ID, "month", month.String(), "bundle", name, "bytes", len(data))
+	return &k, m.remember(ctx, c.ID, k)
+}
+
+func (m *monthly) remember(ctx context.Context, community string, k kept) error {
+	data, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return m.state.Write(ctx, map[string][]byte{keptName(community, k.Month): data})
+}
+
+// send sends a month's export to the contacts who have not got it.
+func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) error {
+	if m.mailer == nil || !*m.config.Exports.Mail {
+		return nil
+	}
+	b, e, err := m.opened(ctx, k.Bundle)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, contact := range c.Contacts {
+		if slices.Contains(k.Mailed, contact.Email) {
+			continue
+		}
+		files := []mail.File{{Name: fileName(e, "pdf"), MediaType: formats()["pdf"], Data: b.File("export.pdf")}, {Name: fileName(e, "xlsx"), MediaType: formats()["xlsx"], Data: b.File("export.xlsx")}}
+		err := m.mailer.SendMonth(ctx, mail.Recipient{Email: contact.Email, Name: contact.Name, Language: contact.Language},
+			mail.Month{Community: c.ID, Month: k.Month, Indicators: e.Indicators, Assessments: e.InEffect(), Files: files})
+		var refused *mail.Error
+		if errors.As(err, &refused) && !refused.Temporary {
+			m.log.Error("the month's export was refused for good", "to", contact.Email, "error", err)
+			err = nil
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		k.Mailed = append(k.Mailed, contact.Email)
+		if err := m.remember(ctx, c.ID, k); err != nil {
+			return err
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// api answers requests for exports and applications.
+func (m *monthly) api() web.Exports {
+	asked := func(err error) error { // what the asker can mend
+		if errors.Is(err, applications.ErrRefused) {
+			return fmt.Errorf("%w: %w", web.ErrConflict, err)
+		}
+		return err
+	}
+	return web.Exports{
+		File: func(ctx context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
+			format, language = cmp.Or(format, "json"), cmp.Or(language, "zh")
+			media, known := formats()[format]
+			if !known || !contains(language, "zh", "en") {
+				return web.File{}, fmt.Errorf("%w: format is xlsx, pdf, csv, json or zip, and lang zh or en", web.ErrBadRequest)
+			}
+			e, err := m.month(ctx, community, month)
+			if err != nil {
+				return web.File{}, err
+			}
+			data, err := m.write(ctx, e, format, language)
+			return web.File{Name: fileName(e, format), MediaType: media, Data: data}, err
+		},
+		Kept: func(ctx context.Context, community string) (any, error) { return m.kept(ctx, community) },
+		Bundle: func(ctx context.Context, name string) (web.File, error) {
+			data, err := m.bundles.Get(ctx, name)
+			if err != nil {
+				return web.File{}, err
+			}
+			_, e, err := m.opened(ctx, name)
+			if err != nil {
+				return web.File{}, err
+			}
+			return web.File{Name: fileName(e, "zip"), MediaType: formats()["zip"], Data: data}, nil
+		},
+		Applications: m.applications.All,
+		Application: func(ctx context.Context, id string) (greentally.Application, []greentally.Revision, error) {
+			a, err := m.applications.Get(ctx, id)
+			if err != nil {
+				return a, nil, err
+			}
+			revisions, err := m.revisions(ctx, &a)
+			return a, revisions, err
+		},
+		Step: func(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
+			a, err := m.step(ctx, id, s)
+			return a, asked(err)
+		},
+		Rollup: func(ctx context.Context, on greentally.Date) (any, error) {
+			all, err := m.applications.All(ctx, "")
+			if err != nil {
+				return nil, err
+			}
+			var known []string
+			for _, c := range m.registry.Current().Communities() {
+				known = append(known, c.ID)
+			}
+			return applications.Roll(all, known, cmp.Or(on, greentally.DateOf(m.now(), time.Local)), m.config.Targets), nil
+		},
+		Key: func() string { return m.key.Public().(minisign.PublicKey).String() },
+	}
+}

@@ -1,0 +1,364 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"aead.dev/minisign"
+	"github.com/spf13/cobra"
+
+	"greentally"
+	"greentally/internal/strictyaml"
+	"greentally/records"
+	"greentally/report"
+	"greentally/report/bundle"
+	"greentally/rules"
+	"greentally/rules/alerts"
+	"greentally/rules/factors"
+	"greentally/rules/indicators"
+	"greentally/rules/schemes"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	var keyText string
+	var fromStore bool
+	cmd := &cobra.Command{
+		Use:   "verify BUNDLE",
+		Short: "Check an evidence bundle, and compute everything in it again",
+		Long: `Checks the bundle's signature and the SHA-256 of every file, and computes the month again from
+the device-days, records and rules in it: every indicator, every item of every scheme, the
+table and the workbook. It needs neither the network nor a running greentally.
+
+Without --key it takes the signer's key from the bundle and prints it: compare it with the one
+that the community has published (greentally key). With --from-store it also tallies the
+device-days again, from the readings in the store of the configuration.
+
+What is wrong is listed, with the file and the figure; then the exit status is 1.`,
+		Example: `  greentally verify jiayuan-2026-10-evidence.zip
+  greentally verify jiayuan-2026-10-evidence.zip --key community.pub
+  greentally verify jiayuan-2026-10-evidence.zip --from-store`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			data, err := readFile(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			trusted, err := publicKey(keyText)
+			if err != nil {
+				return fmt.Errorf("--key: %w", err)
+			}
+			b, wrong := bundle.Open(data, trusted)
+			if b == nil {
+				return fmt.Errorf("%s: %w", args[0], errors.Join(wrong...))
+			}
+			v := &verification{Bundle: b, out: p.out, wrong: wrong}
+			v.say("%s %s, made %s by %s", b.Community, b.Month, b.Made.Format(time.RFC3339), b.Version)
+			v.say("signed by %s", b.Signer)
+			v.done("%d files, their SHA-256 and the signature", len(b.Files))
+			if err := v.recompute(); err != nil {
+				v.wrong = append(v.wrong, err)
+			} else if fromStore {
+				if err := p.recount(cmd.Context(), v); err != nil {
+					return err
+				}
+			}
+			if len(v.wrong) > 0 {
+				return fmt.Errorf("%s is NOT as it was handed in:\n  %s", args[0], strings.ReplaceAll(errors.Join(v.wrong...).Error(), "\n", "\n  "))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&keyText, "key", "", "public key that it must be signed by, or a file with it")
+	cmd.Flags().BoolVar(&fromStore, "from-store", false, "tally the device-days again from the readings in the store")
+	return cmd
+}
+
+// publicKey reads a key, or a file with one.
+func publicKey(text string) (*minisign.PublicKey, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if data, err := os.ReadFile(text); err == nil {
+		text = strings.TrimSpace(string(data))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var key minisign.PublicKey
+	if err := key.UnmarshalText([]byte(text)); err != nil {
+		return nil, fmt.Errorf("%q is neither a key nor a file with one: %w", text, err)
+	}
+	return &key, nil
+}
+
+// verification is a bundle that is being checked.
+type verification struct {
+	*bundle.Bundle
+	out   io.Writer
+	wrong []error // what was found; each names the file
+
+	export *report.Export
+	kinds  map[string]*greentally.Kind
+	set    *indicators.Set
+}
+
+func (v *verification) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(v.out, format+"\n", args...)
+}
+
+// done says what is right, unless anything was found.
+func (v *verification) done(format string, args ...any) {
+	if len(v.wrong) == 0 {
+		v.say("✓ "+format, args...)
+	}
+}
+
+func (v *verification) found(format string, args ...any) {
+	v.wrong = append(v.wrong, fmt.Errorf(format, args...))
+}
+
+// recompute computes what is in the bundle from what it rests on. The error is about what
+// cannot be read.
+func (v *verification) recompute() error {
+	var e report.Export
+	if err := json.Unmarshal(v.File(exportName), &e); err != nil {
+		return fmt.Errorf("%s: %w", exportName, err)
+	}
+	v.export = &e
+	for line := range bytes.Lines(v.File(daysName)) {
+		var d greentally.DeviceDay
+		if err := json.Unmarshal(line, &d); err != nil {
+			return fmt.Errorf("%s: line %d: %w", daysName, len(e.Days)+1, err)
+		}
+		e.Days = append(e.Days, d)
+	}
+	v.attachments()
+	loc, err := time.LoadLocation(e.Community.TimeZone)
+	if err != nil {
+		return fmt.Errorf("%s: %w", exportName, err)
+	}
+	certification, err := v.rules()
+	if err != nil {
+		return err
+	}
+	values, workings := v.set.Workings(indicators.Evidence{Community: &e.Community, Month: e.Month, Through: e.AsOf, Days: e.Days, Records: e.Records, Alerts: e.Alerts, Location: loc})
+	again := e
+	again.Indicators, again.Workings = values, workings
+	again.Assessments, err = certification.Assess(schemes.Evidence{Community: &e.Community, Month: e.Month, Indicators: e.Indicators, Records: e.Records})
+	if err != nil {
+		return fmt.Errorf("rules/schemes: %w", err)
+	}
+	for _, r := range report.Compare(&e, &again) {
+		v.found("%s: %s %s: %s is %s, and comes to %s when it is computed again", exportName, r.Of, r.Name, r.What, or(r.Old, "nothing"), or(r.New, "nothing"))
+	}
+	compareAll(v, "indicator", e.Indicators, again.Indicators, func(i greentally.IndicatorValue) string { return i.Indicator })
+	compareAll(v, "assessment by", e.Assessments, again.Assessments, func(a greentally.Assessment) string { return a.Scheme })
+	v.done("%d indicators and %d assessments, from %d device-days, %d records and %d alerts", len(e.Indicators), len(e.Assessments), len(e.Days), len(e.Records), len(e.Alerts))
+
+	var table bytes.Buffer
+	table.WriteString("\ufeff")
+	if err := report.CSV(&table, again.Indicators); err != nil {
+		return err
+	}
+	if !bytes.Equal(table.Bytes(), v.File("export.csv")) {
+		v.found("export.csv: it does not say what %s says", exportName)
+	}
+	for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
+		v.found("export.xlsx: %w", err)
+	}
+	v.done("the table and the workbook say the same; export.pdf is covered by the signature, for people to read")
+	if v.Version != version() {
+		v.say("note: made by %s, checked by %s", v.Version, version())
+	}
+	return nil
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// compareAll finds what is different in anything else than the figures that were compared.
+func compareAll[T any](v *verification, what string, stated, again []T, name func(T) string) {
+	have := map[string][]byte{}
+	for _, one := range stated {
+		have[name(one)], _ = json.Marshal(one)
+	}
+	for _, one := range again {
+		text, _ := json.Marshal(one)
+		if !bytes.Equal(text, have[name(one)]) && !slices.ContainsFunc(v.wrong, func(err error) bool { return strings.Contains(err.Error(), " "+name(one)) }) {
+			v.found("%s: %s %s is not what it comes to when it is computed again", exportName, what, name(one))
+		}
+		delete(have, name(one))
+	}
+	for name := range have {
+		v.found("%s: %s %s is in it, and no rule computes it", exportName, what, name)
+	}
+}
+
+// attachments checks that what records have attached is there.
+func (v *verification) attachments() {
+	n := 0
+	for _, r := range v.export.Records {
+		for _, a := range r.Attachments {
+			n++
+			content := v.File(attachmentName(a))
+			if described, err := records.Describe(a.Name, content); err != nil || described.SHA256 != a.SHA256 || described.Size != a.Size {
+				v.found("%s: it is not what record %s has attached as %s", attachmentName(a), r.ID, a.Name)
+			}
+		}
+	}
+	v.done("%d attachments of records", n)
+}
+
+// rules reads the rules in the bundle.
+func (v *verification) rules() (*schemes.Set, error) {
+	var kinds []*greentally.Kind
+	if err := json.Unmarshal(v.File(kindsName), &kinds); err != nil {
+		return nil, fmt.Errorf("%s: %w", kindsName, err)
+	}
+	v.kinds = map[string]*greentally.Kind{}
+	for _, k := range kinds {
+		v.kinds[k.Name] = k
+	}
+	kind := func(name string) (*greentally.Kind, bool) { k, ok := v.kinds[name]; return k, ok }
+	folder := func(name string) strictyaml.Folder {
+		sub, err := fs.Sub(v.FS(), rulesName+"/"+name)
+		if err != nil {
+			return strictyaml.Folder{Name: name, FS: v.FS()}
+		}
+		return strictyaml.Folder{Name: rulesName + "/" + name, FS: sub}
+	}
+	types, err := records.LoadTypes(folder("records"))
+	if err != nil {
+		return nil, err
+	}
+	figures, err := factors.Load(folder("factors"))
+	if err != nil {
+		return nil, err
+	}
+	watched, err := alerts.Load(kind, folder("alerts"))
+	if err != nil {
+		return nil, err
+	}
+	if v.set, err = indicators.Load(indicators.Vocabulary{Kind: kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, folder("indicators")); err != nil {
+		return nil, err
+	}
+	return schemes.Load(v.set.Units(), folder("schemes"))
+}
+
+// recount tallies the device-days of the bundle from the readings in the store.
+func (p *program) recount(ctx context.Context, v *verification) (err error) {
+	c, err := loadConfig(p.configFile, p.environment)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, c, p.logger(c))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	loc, err := time.LoadLocation(v.export.Community.TimeZone)
+	if err != nil {
+		return err
+	}
+	again := &counted{ReadingStore: store, records: v.export.Records, days: map[string]greentally.DeviceDay{}}
+	worker := rules.Worker{Store: again, Registry: func() rules.Registry { return bundled{v, loc} }, Indicators: v.set, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	var touches []rules.Touch
+	for _, d := range v.export.Community.Devices {
+		touches = append(touches, rules.Touch{DeviceKey: d.Key(), From: v.export.Month.First().Start(loc), To: v.export.Month.Next().First().Start(loc).Add(-1)})
+	}
+	if err := worker.Apply(ctx, touches); err != nil {
+		return err
+	}
+	different := 0
+	for i := range v.export.Days {
+		d := &v.export.Days[i]
+		stated, _ := json.Marshal(d)
+		var counted []byte
+		if day, ok := again.days[d.Device+" "+d.Date.String()]; ok {
+			counted, _ = json.Marshal(day)
+		}
+		if !bytes.Equal(stated, counted) {
+			different++
+			v.found("%s: line %d: device-day %s %s: the readings in the store give another: %s", daysName, i+1, d.Device, d.Date, whereParted(stated, counted))
+		}
+	}
+	v.done("%d device-days, from the readings in the store", len(v.export.Days))
+	return nil
+}
+
+// whereParted says where two texts of JSON part.
+func whereParted(stated, counted []byte) string {
+	if counted == nil {
+		return "there are no readings"
+	}
+	at := 0
+	for at < min(len(stated), len(counted)) && stated[at] == counted[at] {
+		at++
+	}
+	from := max(0, bytes.LastIndexByte(stated[:at], ','))
+	piece := func(text []byte) string { return strconv.Quote(string(text[from:min(len(text), at+40)])) }
+	return "stated …" + piece(stated) + ", counted …" + piece(counted)
+}
+
+// counted is a store from which readings come, and in which tallies stay.
+type counted struct {
+	greentally.ReadingStore
+	records []greentally.Record
+	days    map[string]greentally.DeviceDay
+}
+
+func (s *counted) Readings(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error] {
+	return s.ReadingStore.Readings(ctx, q)
+}
+
+func (s *counted) WriteDeviceDays(_ context.Context, days []greentally.DeviceDay) error {
+	for _, d := range days {
+		s.days[d.Device+" "+d.Date.String()] = d
+	}
+	return nil
+}
+
+func (s *counted) DeviceDays(context.Context, greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
+	return nil, nil
+}
+func (s *counted) WriteIndicators(context.Context, []greentally.IndicatorValue) error { return nil }
+func (s *counted) WriteAssessments(context.Context, []greentally.Assessment) error    { return nil }
+func (s *counted) Alerts(context.Context, string, time.Time, time.Time) ([]greentally.Alert, error) {
+	return nil, nil
+}
+func (s *counted) Records(context.Context, string, greentally.Date, greentally.Date) ([]greentally.Record, error) {
+	return s.records, nil
+}
+
+// bundled is the registry of a bundle.
+type bundled struct {
+	*verification
+	location *time.Location
+}
+
+func (b bundled) Community(string) (*greentally.Community, bool) { return &b.export.Community, true }
+func (b bundled) Location(string) (*time.Location, bool)         { return b.location, true }
+func (b bundled) Kind(name string) (*greentally.Kind, bool)      { k, ok := b.kinds[name]; return k, ok }
+func (b bundled) Device(key greentally.DeviceKey) (*greentally.Device, bool) {
+	for _, d := range b.export.Community.Devices {
+		if d.Key() == key {
+			return d, true
+		}
+	}
+	return nil, false
+}

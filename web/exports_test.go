@@ -1,0 +1,91 @@
+package web_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"greentally"
+	"greentally/web"
+)
+
+// exports hands in what the backend is asked.
+func (b *backend) exports() web.Exports {
+	one := greentally.Application{ID: "A1", Community: "jiayuan", Stage: greentally.StageDraft, Steps: []greentally.Step{}}
+	return web.Exports{
+		File: func(_ context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
+			return web.File{Name: "嘉苑.pdf", MediaType: "application/pdf", Data: []byte("%PDF")}, b.ask("export %s %s %s %s", community, month, format, language)
+		},
+		Kept: func(_ context.Context, community string) (any, error) {
+			return []string{"kept"}, b.ask("kept %s", community)
+		},
+		Bundle: func(_ context.Context, name string) (web.File, error) {
+			return web.File{Name: "a.zip", MediaType: "application/zip", Data: []byte("PK")}, b.ask("bundle %s", name)
+		},
+		Applications: func(_ context.Context, community string) ([]greentally.Application, error) {
+			return []greentally.Application{}, b.ask("applications %s", community)
+		},
+		Application: func(_ context.Context, id string) (greentally.Application, []greentally.Revision, error) {
+			return one, []greentally.Revision{}, b.ask("application %s", id)
+		},
+		Step: func(_ context.Context, id string, s greentally.Step) (greentally.Application, error) {
+			return one, b.ask("step %q to %s by %s", id, s.To, s.By)
+		},
+		Rollup: func(_ context.Context, on greentally.Date) (any, error) {
+			return map[string]int{"communities": 2}, b.ask("rollup %s", on)
+		},
+		Key: func() string { return "RWS" },
+	}
+}
+
+// exportRoutes are those of exports and applications.
+func exportRoutes() []route {
+	const application = `{"id": "A1", "community": "jiayuan", "stage": "draft", "steps": []}`
+	return []route{
+		{pattern: "GET /api/v1/communities/{community}/exports", path: "/api/v1/communities/jiayuan/exports", asked: "kept jiayuan", want: `["kept"]`},
+		{
+			pattern: "GET /api/v1/communities/{community}/exports/{month}", path: "/api/v1/communities/jiayuan/exports/2026-10?format=pdf&lang=en",
+			asked: "export jiayuan 2026-10 pdf en", wantRaw: "%PDF",
+		},
+		{pattern: "GET /api/v1/bundles/{sha256}", path: "/api/v1/bundles/ab", asked: "bundle ab", wantRaw: "PK"},
+		{pattern: "GET /api/v1/applications", path: "/api/v1/applications?community=jiayuan", asked: "applications jiayuan", want: `[]`},
+		{pattern: "GET /api/v1/applications/{id}", path: "/api/v1/applications/A1", asked: "application A1", want: strings.TrimSuffix(application, "}") + `, "revisions": []}`},
+		{pattern: "POST /api/v1/applications", path: "/api/v1/applications", body: `{"to": "draft", "by": "Li"}`, asked: `step "" to draft by Li`, want: application},
+		{pattern: "POST /api/v1/applications/{id}/steps", path: "/api/v1/applications/A1/steps", body: `{"to": "surveyed", "by": "Li"}`, asked: `step "A1" to surveyed by Li`, want: application},
+		{pattern: "GET /api/v1/rollup", path: "/api/v1/rollup?on=2026-12-31", asked: "rollup 2026-12-31", want: `{"communities": 2}`},
+		{pattern: "GET /api/v1/key", path: "/api/v1/key", want: `{"key": "RWS"}`},
+	}
+}
+
+func TestExportIsAFile(t *testing.T) {
+	s, _ := newServer()
+	w := answer(s, request(t, http.MethodGet, "/api/v1/communities/jiayuan/exports/2026-10", ""))
+	for name, want := range map[string]string{"Content-Type": "application/pdf", "Content-Length": "4", "Content-Disposition": "filename*=UTF-8''%E5%98%89%E8%8B%91.pdf"} {
+		if got := w.Header().Get(name); !strings.Contains(got, want) {
+			t.Errorf("%s is %q, want %s", name, got, want)
+		}
+	}
+}
+
+func TestBadExports(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     string
+	}{
+		{"no month", "GET", "/api/v1/communities/jiayuan/exports/October", "", 400, "month: "},
+		{"no community", "GET", "/api/v1/communities/nobody/exports/2026-10", "", 404, "nobody"},
+		{"nobody's exports", "GET", "/api/v1/communities/nobody/exports", "", 404, "nobody"},
+		{"no day", "GET", "/api/v1/rollup?on=today", "", 400, "on: "},
+		{"an unknown field", "POST", "/api/v1/applications", `{"stage": "named"}`, 400, "unknown field"},
+		{"a bundle of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "submitted", "by": "Li", "submission": {"bundle": "x"}}`, 400, "not for you to say"},
+		{"a time of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "surveyed", "by": "Li", "recorded": "2020-01-01T00:00:00Z"}`, 400, "not for you to say"},
+	} {
+		s, b := newServer()
+		w := answer(s, request(t, tt.method, tt.path, tt.body))
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || len(b.asked) > 0 {
+			t.Errorf("%s: %d %s, asked %q", tt.name, w.Code, w.Body, b.asked)
+		}
+	}
+}
