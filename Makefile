@@ -80,7 +80,7 @@ vuln: ## Look for known vulnerabilities; needs the database at vuln.go.dev.
 .PHONY: mail-screenshots
 mail-screenshots: ## Show mails in Chromium, and write their pictures to docs/screenshots.
 	mkdir -p docs/screenshots
-	$(GO) test -count 1 -run '^TestScreenshots$$/^(raised-(phone|dark)-(zh|en)|grouped-desktop-en|grouped-phone-zh|resolved-phone-(zh|en)|digest-(phone|desktop)-zh|digest-phone-en)$$' \
+	$(GO) test -count 1 -run '^TestScreenshots$$/^(raised-(phone|dark)-(zh|en)|grouped-desktop-en|grouped-phone-zh|resolved-phone-(zh|en)|digest-(phone|desktop)-zh|digest-phone-en|month-phone-zh|month-desktop-en)$$' \
 		./alerting/mail -mail.screenshots=$(CURDIR)/docs/screenshots
 
 .PHONY: schemas

@@ -85,7 +85,12 @@ func (m *Mailer) deliver(ctx context.Context, msg *gomail.Msg) (temporary bool, 
 		return true, err
 	}
 	config := &tls.Config{ServerName: host, RootCAs: s.CAs, MinVersion: tls.VersionTLS12}
-	options := []gomail.Option{gomail.WithPort(port), gomail.WithTLSConfig(config), gomail.WithTimeout(30 * time.Second)}
+	const connecting = 30 * time.Second
+	patience := connecting
+	if len(msg.GetAttachments()) > 0 {
+		patience = 10 * time.Minute // 20 MB over a slow line
+	}
+	options := []gomail.Option{gomail.WithPort(port), gomail.WithTLSConfig(config), gomail.WithTimeout(patience)}
 	switch s.TLS {
 	case TLS:
 		options = append(options, gomail.WithSSL())
@@ -106,7 +111,7 @@ func (m *Mailer) deliver(ctx context.Context, msg *gomail.Msg) (temporary bool, 
 	// go-mail heeds the context only until it is connected.
 	hangUp := func() {}
 	options = append(options, gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+		conn, err := (&net.Dialer{Timeout: connecting}).DialContext(dialing, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,9 @@ type Options struct {
 	// Kinds returns a kind, for the titles and units of its quantities; may be nil.
 	Kinds func(kind string) (*greentally.Kind, bool)
 
+	// RecordTypes returns a type of record, for its title; may be nil.
+	RecordTypes func(name string) (greentally.RecordType, bool)
+
 	// Readings returns the readings that a chart shows; nil for no charts.
 	Readings func(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error]
 
@@ -158,7 +161,7 @@ func (m *Mailer) send(ctx context.Context, msg *gomail.Msg, to Recipient, page *
 	}
 	html, text, err := m.templates.render(template, page)
 	if err != nil {
-		// It can be mended, and the alert is worth waiting for that.
+		// It can be mended, and the mail is worth waiting for that.
 		return failed(true, fmt.Errorf("mend the template: %w", err))
 	}
 
@@ -170,9 +173,9 @@ func (m *Mailer) send(ctx context.Context, msg *gomail.Msg, to Recipient, page *
 	}
 	msg.Subject(page.Subject)
 	msg.SetGenHeader(gomail.HeaderContentLang, page.HTMLLanguage())
-	msg.SetGenHeader("Auto-Submitted", "auto-generated")            // RFC 3834
-	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")     // the same for Exchange
-	msg.SetGenHeader("List-Id", "<"+m.listID(page.communityID)+">") // for filters
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")        // RFC 3834
+	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All") // the same for Exchange
+	msg.SetGenHeader("List-Id", "<"+m.listID(page)+">")         // for filters
 	msg.SetUserAgent("greentally")
 	msg.SetBodyString(gomail.TypeTextPlain, text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, html)
@@ -197,18 +200,22 @@ func (m *Mailer) id(parts ...string) string {
 }
 
 // listID is that of RFC 2919.
-func (m *Mailer) listID(community string) string {
-	id := "alerts." + m.domain()
-	label := strings.Map(func(r rune) rune {
+func (m *Mailer) listID(page *Page) string {
+	id := page.list + "." + m.domain()
+	if label := plain(page.communityID); label != "" {
+		id = label + "." + id
+	}
+	return id
+}
+
+// plain returns what letters, digits, hyphens and underscores there are in an identifier.
+func plain(id string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
 			return r
 		}
 		return -1
-	}, community)
-	if label != "" {
-		id = label + "." + id
-	}
-	return id
+	}, id)
 }
 
 func (m *Mailer) domain() string {

@@ -188,8 +188,9 @@ func options(address string) mail.Options {
 			}
 			return jiayuan(), shanghai, true
 		},
-		Kinds:    kinds,
-		Readings: readings,
+		Kinds:       kinds,
+		RecordTypes: recordTypes,
+		Readings:    readings,
 		Link: func(a greentally.Alert) string {
 			if a.Device == "" {
 				return ""
@@ -238,6 +239,9 @@ func samples() []sample {
 			box.Rule, box.Title, box.Since = "battery_low", text("设备电量低", "Battery low"), at("21 18:00")
 			return m.SendDigest(ctx, manager(language), []greentally.Alert{stairwell, lightsOn(), silent(), target(), box, overflowing()})
 		}},
+		{"month", now, 0, func(ctx context.Context, m *mail.Mailer, language string) error {
+			return m.SendMonth(ctx, manager(language), monthOver())
+		}},
 	}
 }
 
@@ -284,9 +288,16 @@ func TestMails(t *testing.T) {
 					}
 				}
 
+				list, kind := "alerts", "multipart/alternative"
+				switch {
+				case s.name == "month":
+					list, kind = "months", "multipart/mixed"
+				case s.charts > 0:
+					kind = "multipart/related"
+				}
 				for name, want := range map[string]string{
 					"Auto-Submitted":   "auto-generated",
-					"List-Id":          "<jiayuan.alerts.green.example.org>",
+					"List-Id":          "<jiayuan." + list + ".green.example.org>",
 					"Content-Language": map[string]string{"zh": "zh-CN", "en": "en"}[language],
 					"Precedence":       "",
 					"Date":             s.now.Format(time.RFC1123Z),
@@ -298,7 +309,7 @@ func TestMails(t *testing.T) {
 				if critical := got.Header.Get("Importance") != ""; critical != (s.name == "raised" || s.name == "reminder" || s.name == "grouped") {
 					t.Errorf("Importance: %q", got.Header.Get("Importance"))
 				}
-				if !strings.HasPrefix(got.Header.Get("Content-Type"), map[bool]string{true: "multipart/related", false: "multipart/alternative"}[s.charts > 0]) {
+				if !strings.HasPrefix(got.Header.Get("Content-Type"), kind) {
 					t.Errorf("Content-Type: %s", got.Header.Get("Content-Type"))
 				}
 			})

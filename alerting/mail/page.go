@@ -33,12 +33,14 @@ type Page struct {
 
 	Items    []Item    // of a mail about alerts, the most serious first
 	Sections []Section // of a digest
+	Month    *Summary  // of a mail about a month, else nil
 	More     string    // says that there are more alerts than these, else empty
 
-	Told string // who else was told; empty in a digest
+	Told string // who else was told; empty in mails that are not about alerts that begin or end
 	Why  string // why the recipient gets the mail
 
 	communityID string // empty if there are several
+	list        string // in List-Id
 	words       words
 }
 
@@ -221,7 +223,7 @@ func (w *writer) digest(alerts []greentally.Alert) *Page {
 }
 
 func (w *writer) page(alerts []greentally.Alert) *Page {
-	p := &Page{Language: w.words.language, words: w.words, communityID: alerts[0].Community}
+	p := &Page{Language: w.words.language, words: w.words, communityID: alerts[0].Community, list: "alerts"}
 	for _, a := range alerts {
 		if a.Community != p.communityID {
 			p.communityID = ""

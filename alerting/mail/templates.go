@@ -31,7 +31,7 @@ const (
 // templates are parsed files.
 type templates struct {
 	words map[string]greentally.Text
-	html  map[string]*html.Template // by alert and digest
+	html  map[string]*html.Template // by alert, digest and month
 	text  map[string]*text.Template
 }
 
@@ -64,7 +64,7 @@ func load(override fs.FS) (*templates, error) {
 		}
 	}
 	var errs []error
-	for _, name := range []string{"alert", "digest"} {
+	for _, name := range []string{"alert", "digest", "month"} {
 		h, err := html.New(frameFile).Parse(contents[frameFile])
 		if err == nil {
 			h, err = h.New(name + ".html.tmpl").Parse(contents[name+".html.tmpl"])
@@ -149,15 +149,32 @@ func (t *templates) try() error {
 		Link:  func(greentally.Alert) string { return "https://example.org" },
 		Now:   func() time.Time { return now },
 	}}
+	value, bound := 0.25, 0.3
+	month := Month{
+		Community: "c", Month: greentally.Month{Year: 2026, Month: time.October},
+		Indicators: []greentally.IndicatorValue{
+			{Indicator: "f", Unit: "ratio", Value: &value, Target: &greentally.Target{AtLeast: &bound}, Verdict: greentally.Fail},
+			{Indicator: "l", Reason: "x: there is no survey in 2026-10 that says it", Verdict: greentally.InsufficientData},
+		},
+		Assessments: []greentally.Assessment{{
+			Scheme: "s", Total: 10, AtMost: 10, LevelTitle: greentally.Text{EN: "t"}, Barred: []string{"v"}, Verdict: greentally.Fail,
+			Items: []greentally.ItemResult{{Item: "i", Points: 10, Indicators: []string{"f", "l"}, Verdict: greentally.Fail}},
+		}},
+	}
+	files := []File{{Name: "a.pdf", MediaType: "application/pdf"}}
 	var errs []error
 	for _, language := range []string{"zh", "en"} {
+		w := sample.writer(Recipient{Language: language})
 		for _, alerts := range [][]greentally.Alert{{open}, {over}, {open, over}} {
-			w := sample.writer(Recipient{Language: language})
 			page := w.notice(context.Background(), alerts, Notice{Others: []string{"x"}})
 			page.Items[0].Chart = &Chart{Source: "cid:x", Caption: "t"}
 			_, _, err := t.render("alert", page)
 			errs = append(errs, err)
 			_, _, err = t.render("digest", w.digest(alerts))
+			errs = append(errs, err)
+		}
+		for _, page := range []*Page{w.month(month, files, nil), w.month(month, nil, files), w.month(Month{}, files, nil)} {
+			_, _, err := t.render("month", page)
 			errs = append(errs, err)
 		}
 	}

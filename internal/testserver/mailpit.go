@@ -27,17 +27,18 @@ type MailServer struct {
 
 // Mail is a mail as the server took it.
 type Mail struct {
-	ID         string // under which the server keeps it
-	Subject    string
-	Text, HTML string
-	Inline     []MailFile
-	Header     textproto.MIMEHeader
+	ID          string // under which the server keeps it
+	Subject     string
+	Text, HTML  string
+	Inline      []MailFile
+	Attachments []MailFile
+	Header      textproto.MIMEHeader
 }
 
 // MailFile is a file that a mail shows or carries.
 type MailFile struct {
-	PartID, ContentID, ContentType string
-	Content                        []byte
+	PartID, ContentID, ContentType, FileName string
+	Content                                  []byte
 }
 
 // Mailpit starts a mail server that anyone on the machine may use. Flags of Mailpit can
@@ -75,6 +76,12 @@ func Mailpit(t testing.TB, flags ...string) *MailServer {
 	return &MailServer{Server: server, SMTP: smtp, mails: map[string]Mail{}}
 }
 
+// Raw returns a mail as it was sent.
+func (s *MailServer) Raw(m Mail) []byte {
+	s.t.Helper()
+	return s.read("/api/v1/message/" + m.ID + "/raw")
+}
+
 // Mails returns the mails that have come, in that order. What the server has accepted is
 // among them.
 func (s *MailServer) Mails() []Mail {
@@ -90,8 +97,10 @@ func (s *MailServer) Mails() []Mail {
 			path := "/api/v1/message/" + m.ID
 			s.get(path, &mail)
 			s.get(path+"/headers", &mail.Header)
-			for i, file := range mail.Inline {
-				mail.Inline[i].Content = s.read(path + "/part/" + file.PartID)
+			for _, files := range [][]MailFile{mail.Inline, mail.Attachments} {
+				for i, file := range files {
+					files[i].Content = s.read(path + "/part/" + file.PartID)
+				}
 			}
 			s.mails[m.ID] = mail
 		}
