@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"aead.dev/minisign"
 
 	"greentally"
+	"greentally/internal/testserver"
 	"greentally/report/bundle"
 )
 
@@ -422,4 +424,56 @@ func answered(t *testing.T, request *http.Request) (status int, answer string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(data)
+}
+
+// TestMonthIsMailed has the whole program make the month's export by schedule and mail it, once:
+// also after kill -9. What it mails is what it keeps, and right.
+func TestMonthIsMailed(t *testing.T) {
+	t.Parallel()
+	server := testserver.Mailpit(t)
+	smtp := fmt.Sprintf("smtp: {address: %q, from: greentally@example.org, tls: none}\n", server.SMTP)
+	a := &applicant{newSite(t, []byte(gates+"contacts: [{email: wang@example.org, name: 王, }, {email: smith@example.org, language: en}]\n"), smtp+"exports: {schedule: never}\n"), lastMonth(t)}
+	a.start()
+	a.must("record", "add", "--community", "jiayuan", "--type", "survey", "--date", a.month.First().Add(14).String(), "--by", "李娜", "--value", "asked=200", "--value", "aware=180")
+	a.stop()
+	a.configure(smtp + "exports: {schedule: '* * * * *'}\n")
+	a.start()
+	waitFor(t, time.Minute, "a mail to each contact", func() bool { return len(server.Mails()) >= 2 })
+	a.kill()
+	a.start()
+	var all []kept
+	waitFor(t, time.Minute, "both mails to be remembered", func() bool {
+		err := a.get("/api/v1/communities/jiayuan/exports", &all)
+		return err == nil && len(all) == 1 && len(all[0].Mailed) == 2
+	})
+	if all[0].Month != a.month {
+		t.Errorf("the export is of %s", all[0].Month)
+	}
+	mails := server.Mails()
+	if len(mails) > 3 { // killed between a mail and the note of it
+		t.Errorf("%d mails", len(mails))
+	}
+	file := filepath.Join(a.dir, "kept.zip")
+	if out := a.must("export", "list", "--community", "jiayuan"); !strings.Contains(out, all[0].Bundle) {
+		t.Errorf("the list is\n%s", out)
+	}
+	_, data := getText(t, "http://"+a.http+"/api/v1/bundles/"+all[0].Bundle)
+	a.write("kept.zip", []byte(data))
+	if out, err := command(t, "verify", file); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	b, wrong := bundle.Open([]byte(data), nil)
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	for _, m := range mails {
+		attached := map[string][]byte{}
+		for _, f := range m.Attachments {
+			attached[f.FileName] = f.Content
+		}
+		name := "jiayuan-" + a.month.String()
+		if !bytes.Equal(attached[name+".pdf"], b.File("export.pdf")) || !bytes.Equal(attached[name+".xlsx"], b.File("export.xlsx")) {
+			t.Errorf("%q has attached %v", m.Subject, slices.Sorted(maps.Keys(attached)))
+		}
+	}
 }
