@@ -14,9 +14,9 @@ build: ## Build bin/greentally.
 test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /cmd/greentally$$)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$')
 	$(GO) test -race -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally
-	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally
+	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally ./report
 	$(RELEASED) $(GO) test -C deploy -timeout 20m ./...
 
 .PHONY: tools
