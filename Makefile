@@ -11,7 +11,7 @@ build: ## Build bin/greentally.
 	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
 .PHONY: test
-test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built.
+test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and the documents'.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$')
