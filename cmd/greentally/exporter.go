@@ -78,11 +78,7 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 	if e.Assessments, err = x.schemes.Assess(schemes.Evidence{Community: evidence.Community, Month: month, Indicators: e.Indicators, Records: e.Records}); err != nil {
 		return nil, err
 	}
-	for _, kind := range x.registry.Current().Kinds() {
-		if slices.ContainsFunc(evidence.Community.Devices, func(d *greentally.Device) bool { return d.Kind == kind.Name }) {
-			e.Kinds = append(e.Kinds, *kind)
-		}
-	}
+	e.Kinds = kindsOf(evidence.Community, x.registry.Current().Kinds())
 	before := month
 	for range 11 {
 		before = before.First().Add(-1).MonthOf()
@@ -93,6 +89,16 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 		e.Earlier = append(values, e.Earlier...)
 	}
 	return e, x.addApplication(ctx, e)
+}
+
+// kindsOf returns the kinds of the community's devices.
+func kindsOf(c *greentally.Community, all []*greentally.Kind) (kinds []greentally.Kind) {
+	for _, kind := range all {
+		if slices.ContainsFunc(c.Devices, func(d *greentally.Device) bool { return d.Kind == kind.Name }) {
+			kinds = append(kinds, *kind)
+		}
+	}
+	return kinds
 }
 
 // addApplication adds what the month is handed in for, the latest if there are several, and

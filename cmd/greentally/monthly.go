@@ -203,6 +203,7 @@ func (m *monthly) api() web.Exports {
 		}
 		return err
 	}
+	turn := make(turns, atOnce)
 	return web.Exports{
 		File: func(ctx context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
 			format, language = cmp.Or(format, "json"), cmp.Or(language, "zh")
@@ -210,6 +211,10 @@ func (m *monthly) api() web.Exports {
 			if !known || !contains(language, "zh", "en") {
 				return web.File{}, fmt.Errorf("%w: format is xlsx, pdf, csv, json or zip, and lang zh or en", web.ErrBadRequest)
 			}
+			if err := turn.take(ctx); err != nil {
+				return web.File{}, err
+			}
+			defer turn.give()
 			e, err := m.month(ctx, community, month)
 			if err != nil {
 				return web.File{}, err
@@ -235,10 +240,18 @@ func (m *monthly) api() web.Exports {
 			if err != nil {
 				return a, nil, err
 			}
+			if err := turn.take(ctx); err != nil {
+				return a, nil, err
+			}
+			defer turn.give()
 			revisions, err := m.revisions(ctx, &a)
 			return a, revisions, err
 		},
 		Step: func(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
+			if err := turn.take(ctx); err != nil {
+				return greentally.Application{}, err
+			}
+			defer turn.give()
 			a, err := m.step(ctx, id, s)
 			return a, asked(err)
 		},
@@ -256,3 +269,20 @@ func (m *monthly) api() web.Exports {
 		Key: func() string { return m.key.Public().(minisign.PublicKey).String() },
 	}
 }
+
+// atOnce is how many requests compute months at the same time: one holds a month in memory
+// several times over. The others wait.
+const atOnce = 2
+
+type turns chan struct{}
+
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) give() { <-t }
