@@ -43,6 +43,10 @@ type exporter struct {
 	bundles      bundleStore
 	key          minisign.PrivateKey
 	now          func() time.Time
+
+	// settled reports whether what came in is stored and tallied, but for the latest seconds:
+	// after a start, what was on its way is taken again, and figures are those of before.
+	settled func(context.Context) (bool, error)
 }
 
 // applicationLog is what an exporter needs of the log of applications.
@@ -308,6 +312,30 @@ func jsonLines[T any](all []T) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// patience is how long one waits for what came in to be tallied.
+const patience = 20 * time.Second
+
+// settle waits until what came in is stored and tallied.
+func (x *exporter) settle(ctx context.Context) error {
+	for end := time.Now().Add(patience); ; {
+		settled, err := x.settled(ctx)
+		if err != nil || settled {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%w: what came in is still being stored and tallied; try again in a few minutes, and see greentally status", errBehind)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// errBehind is wrapped by the error for figures that are not those of all that came in.
+var errBehind = errors.New("not yet")
+
 // submit freezes a draft's figures as they are now, and hands them in.
 func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
 	a, err := x.applications.Get(ctx, id)
@@ -316,6 +344,9 @@ func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (gr
 	}
 	s.Submission = &greentally.Submission{} // what is frozen comes when all else is right
 	if _, err := applications.Take(a, s); err != nil {
+		return a, err
+	}
+	if err := x.settle(ctx); err != nil {
 		return a, err
 	}
 	e, err := x.month(ctx, a.Community, a.Month)

@@ -133,6 +133,9 @@ func (m *monthly) make(ctx context.Context, c *greentally.Community, month green
 
 // keep makes a month's export and keeps it; none of a month of which nothing is known.
 func (m *monthly) keep(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
+	if err := m.settle(ctx); err != nil {
+		return nil, err
+	}
 	e, err := m.month(ctx, c.ID, month)
 	if err != nil {
 		return nil, err
@@ -198,7 +201,7 @@ func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) err
 // api answers requests for exports and applications.
 func (m *monthly) api() web.Exports {
 	asked := func(err error) error { // what the asker can mend
-		if errors.Is(err, applications.ErrRefused) {
+		if errors.Is(err, applications.ErrRefused) || errors.Is(err, errBehind) {
 			return fmt.Errorf("%w: %w", web.ErrConflict, err)
 		}
 		return err
