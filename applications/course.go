@@ -47,6 +47,11 @@ func Take(a greentally.Application, s greentally.Step) (greentally.Application, 
 	if err := may(&a, &s); err != nil {
 		return a, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	return after(a, s), nil
+}
+
+// after is the application after a step that was taken.
+func after(a greentally.Application, s greentally.Step) greentally.Application {
 	if a.Stage == "" {
 		a.ID, a.Community, a.Scheme, a.Month = s.Application, s.Community, s.Scheme, s.Month
 	}
@@ -61,7 +66,7 @@ func Take(a greentally.Application, s greentally.Step) (greentally.Application, 
 	}
 	a.Stage = s.To
 	a.Steps = append(slices.Clip(a.Steps), s)
-	return a, nil
+	return a
 }
 
 // may returns why the step may not be taken.
@@ -102,6 +107,7 @@ func may(a *greentally.Application, s *greentally.Step) error {
 	add(!named && (s.Level != "" || s.Until != nil), "level and last day belong to a title")
 	add(s.Until != nil && s.Until.Before(s.On), "a title of %s cannot end on %s", s.On, s.Until)
 	add(first && named && strings.TrimSpace(s.Why) == "", "say which document gave the title")
+	add(first && named && (s.Scheme != "" || s.Month != greentally.Month{}), "a title of before has neither scheme nor month")
 	return errors.Join(all...)
 }
 

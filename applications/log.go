@@ -88,8 +88,8 @@ func (l *Log) add(ctx context.Context, id string, s greentally.Step) (a greental
 		if a, err = Take(a, s); err != nil {
 			return a, err
 		}
-		if other := l.rival(&a); id == "" && other != nil {
-			return a, fmt.Errorf("%w: %s has an application by %s already, %s, which is %s; go on with that one, or withdraw it", ErrRefused, a.Community, a.Scheme, other.ID, other.Stage)
+		if err := l.rival(&a); id == "" && err != nil {
+			return a, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		data, err := json.Marshal(s)
 		if err != nil {
@@ -108,11 +108,16 @@ func (l *Log) add(ctx context.Context, id string, s greentally.Step) (a greental
 	return a, errors.New("others take steps all the time; try again")
 }
 
-// rival is another application of the community by the scheme that is on its way.
-func (l *Log) rival(a *greentally.Application) *greentally.Application {
+// rival returns why an application cannot begin beside another of the community: one by the
+// scheme is on its way, or the title was written down already.
+func (l *Log) rival(a *greentally.Application) error {
 	for _, other := range l.all {
-		if Open(a.Stage) && other.Community == a.Community && other.Scheme == a.Scheme && Open(other.Stage) {
-			return other
+		switch {
+		case other.Community != a.Community:
+		case Open(a.Stage) && Open(other.Stage) && other.Scheme == a.Scheme:
+			return fmt.Errorf("%s has an application by %s already, %s, which is %s; go on with that one, or withdraw it", a.Community, a.Scheme, other.ID, other.Stage)
+		case a.Stage == greentally.StageNamed && other.Stage == greentally.StageNamed && other.Level == a.Level && *other.Named == *a.Named:
+			return fmt.Errorf("%s has that title already, %s", a.Community, other.ID)
 		}
 	}
 	return nil
@@ -137,11 +142,8 @@ func (l *Log) catchUp(ctx context.Context) error {
 		if known, ok := l.all[s.Application]; ok {
 			before = *known
 		}
-		after, err := Take(before, s)
-		if err != nil {
-			return fmt.Errorf("stream %s entry %d: %w", streamName, l.read+1, err)
-		}
-		l.all[s.Application] = &after
+		taken := after(before, s) // what was taken stays taken, also if the course is another by now
+		l.all[s.Application] = &taken
 		l.read++
 	}
 	return nil

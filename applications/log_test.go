@@ -99,11 +99,23 @@ func TestOneAtATime(t *testing.T) {
 	if _, err := l.Begin(t.Context(), draft(on(time.October, 5))); err != nil {
 		t.Errorf("after the first was withdrawn: %v", err)
 	}
+	title := step(greentally.StageNamed, on(time.May, 4))
+	title.Community = "xixiang"
+	if _, err := l.Begin(t.Context(), title); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Begin(t.Context(), title); !errors.Is(err, applications.ErrRefused) || !strings.Contains(err.Error(), "has that title already") {
+		t.Errorf("the same title again: %v", err)
+	}
+	title.On = on(time.May, 5)
+	if _, err := l.Begin(t.Context(), title); err != nil {
+		t.Errorf("the title anew: %v", err)
+	}
 	all, err := l.All(t.Context(), "jiayuan")
 	if err != nil || len(all) != 2 {
 		t.Errorf("%d applications of the community: %v", len(all), err)
 	}
-	if all, err = l.All(t.Context(), ""); err != nil || len(all) != 3 {
+	if all, err = l.All(t.Context(), ""); err != nil || len(all) != 5 {
 		t.Errorf("%d applications: %v", len(all), err)
 	}
 }

@@ -17,8 +17,8 @@ type Rollup struct {
 	Titled   map[greentally.TitleLevel]int `json:"titled"`
 	Untitled int                           `json:"untitled"`
 
-	// Named counts the titles that were given in the year, up to the day; Targets says how
-	// many there should be, where anybody said.
+	// Named counts the communities to which a title of the level was given in the year, up to
+	// the day; Targets says how many there should be, where anybody said.
 	Named   map[greentally.TitleLevel]int `json:"named"`
 	Targets map[greentally.TitleLevel]int `json:"targets"`
 
@@ -38,6 +38,7 @@ func Roll(all []greentally.Application, communities []string, on greentally.Date
 	}
 	maps.Copy(r.Targets, targets[on.Year])
 	none := len(levels)
+	given := map[string]bool{}  // in the year: community and level
 	highest := map[string]int{} // by community: place in the levels, the highest is 0
 	for _, c := range communities {
 		highest[c] = none
@@ -57,7 +58,8 @@ func Roll(all []greentally.Application, communities []string, on greentally.Date
 		if stage != greentally.StageNamed {
 			continue
 		}
-		if a.Named.Year == on.Year {
+		if name := a.Community + " " + string(a.Level); a.Named.Year == on.Year && !given[name] {
+			given[name] = true
 			r.Named[a.Level]++
 		}
 		if a.Until == nil || !a.Until.Before(on) {

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"aead.dev/minisign"
 
@@ -59,7 +61,7 @@ type Entry struct {
 const comment = "manifest of a greentally evidence bundle"
 
 // Pack writes the files as a bundle, signed by the key. Of the manifest, the files and the form
-// are filled in.
+// are filled in. What is more than [Open] reads is refused.
 func Pack(w io.Writer, m Manifest, files []File, key minisign.PrivateKey) error {
 	public, err := key.Public().(minisign.PublicKey).MarshalText()
 	if err != nil {
@@ -68,6 +70,13 @@ func Pack(w io.Writer, m Manifest, files []File, key minisign.PrivateKey) error 
 	files = append(slices.Clone(files), File{SignerName, append(public, '\n')})
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	m.Format, m.Files = Format, nil
+	total := 0
+	for _, f := range files {
+		total += len(f.Data)
+	}
+	if total > maxBytes || len(files) > maxFiles {
+		return fmt.Errorf("%d files of %d MiB are more than a bundle can have: at most %d of %d MiB", len(files), total>>20, maxFiles, maxBytes>>20)
+	}
 	for i, f := range files {
 		if err := nameable(f.Name); err != nil {
 			return err
@@ -88,9 +97,10 @@ func Pack(w io.Writer, m Manifest, files []File, key minisign.PrivateKey) error 
 }
 
 // nameable returns why a file cannot be called so: a bundle that is unpacked must stay in its
-// folder.
+// folder, and a name that is printed must not move the cursor.
 func nameable(name string) error {
-	if name == "" || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") || strings.ContainsAny(name, "\\\x00\n") || name == ManifestName || name == SignatureName {
+	odd := func(r rune) bool { return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r) }
+	if name == "" || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") || strings.ContainsFunc(name, odd) || name == ManifestName || name == SignatureName {
 		return fmt.Errorf("a file of a bundle cannot be called %q", name)
 	}
 	return nil
@@ -129,12 +139,15 @@ func writeZip(w io.Writer, files []File) error {
 	return writeEntries(w, entries)
 }
 
+// firstDay is 1 January 1980, the first day that a ZIP knows: files of a bundle have no dates.
+const firstDay = 1<<5 | 1
+
 // writeEntries writes the ZIP around files that are compressed already: always the same bytes,
 // so that a ZIP in which anything else was changed can be told from it.
 func writeEntries(w io.Writer, entries []entry) error {
 	z := zip.NewWriter(w)
 	for _, e := range entries {
-		to, err := z.CreateRaw(&zip.FileHeader{Name: e.name, Method: e.method, CRC32: e.crc, UncompressedSize64: e.size, CompressedSize64: uint64(len(e.compressed))})
+		to, err := z.CreateRaw(&zip.FileHeader{Name: e.name, Method: e.method, ModifiedDate: firstDay, CRC32: e.crc, UncompressedSize64: e.size, CompressedSize64: uint64(len(e.compressed))})
 		if err == nil {
 			_, err = to.Write(e.compressed)
 		}
@@ -165,107 +178,134 @@ const (
 
 // Open reads a bundle, and returns all that is wrong with it: each error names the file. There
 // is a bundle wherever it could be read at all, so that more can be said of it. If trusted is
-// given, another signer is wrong too.
+// given, another signer is wrong too. Nothing is unpacked beyond what the manifest says.
 func Open(data []byte, trusted *minisign.PublicKey) (*Bundle, []error) {
-	b := &Bundle{files: map[string][]byte{}}
-	wrong, err := b.read(data)
+	none := func(err error) (*Bundle, []error) { return nil, []error{fmt.Errorf("it is no bundle: %w", err)} }
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return nil, []error{fmt.Errorf("it is no bundle: %w", err)}
+		return none(err)
+	}
+	b := &Bundle{files: map[string][]byte{}, zip: z}
+	byName, err := b.names()
+	if err != nil {
+		return none(err)
+	}
+	for _, name := range []string{ManifestName, SignatureName, SignerName} {
+		if f := byName[name]; f != nil {
+			b.files[name], _ = unpack(f, maxManifest) // what is wrong with it shows below
+		}
 	}
 	manifest, has := b.files[ManifestName]
 	if !has {
-		return nil, []error{fmt.Errorf("it is no bundle: it has no %s", ManifestName)}
+		return none(fmt.Errorf("it has no %s", ManifestName))
 	}
 	if err := json.Unmarshal(manifest, &b.Manifest); err != nil {
-		return nil, append(wrong, fmt.Errorf("%s: %w: %w", ManifestName, ErrChanged, err))
+		return nil, []error{fmt.Errorf("%s: %w: %w", ManifestName, ErrChanged, err)}
 	}
+	var wrong []error
 	if b.Format != Format {
 		wrong = append(wrong, fmt.Errorf("%s: the form is %q; this program reads %s", ManifestName, b.Format, Format))
 	}
 	if err := b.signed(manifest, trusted); err != nil {
 		wrong = append(wrong, err)
 	}
-	listed := map[string]bool{ManifestName: true, SignatureName: true}
-	for _, e := range b.Files {
-		if listed[e.Name] {
-			wrong = append(wrong, fmt.Errorf("%s: %s is in it twice", ManifestName, e.Name))
-			continue
-		}
-		listed[e.Name] = true
-		file, there := b.files[e.Name]
-		switch {
-		case !there:
-			wrong = append(wrong, fmt.Errorf("%s: it is missing", e.Name))
-		case sum(file) != e.SHA256 || int64(len(file)) != e.Bytes:
-			wrong = append(wrong, fmt.Errorf("%s: %w: its SHA-256 is %s… and should be %s…", e.Name, ErrChanged, sum(file)[:12], shorten(e.SHA256)))
-		}
-	}
-	for name := range b.files {
-		if !listed[name] {
-			wrong = append(wrong, fmt.Errorf("%s: it is not in the manifest", name))
-		}
+	wrong = append(wrong, b.unpack(byName)...)
+	if err := b.wrapped(data); err != nil {
+		wrong = append(wrong, err)
 	}
 	slices.SortStableFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return b, wrong
 }
 
-func shorten(hash string) string { return hash[:min(len(hash), 12)] }
+// maxManifest is the largest manifest, in bytes.
+const maxManifest = 16 << 20
 
-// read unpacks the ZIP. What is wrong with the ZIP itself, and no file of it, comes back
-// beside.
-func (b *Bundle) read(data []byte) (wrong []error, err error) {
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return nil, err
+// names returns the ZIP's files by name.
+func (b *Bundle) names() (map[string]*zip.File, error) {
+	if len(b.zip.File) > maxFiles+2 {
+		return nil, fmt.Errorf("it has %d files", len(b.zip.File))
 	}
-	if len(z.File) > maxFiles {
-		return nil, fmt.Errorf("it has %d files", len(z.File))
-	}
-	b.zip = z
-	var entries []entry
-	left := int64(maxBytes)
-	for _, f := range z.File {
-		if _, twice := b.files[f.Name]; twice {
-			return nil, fmt.Errorf("two files are called %s", f.Name)
+	byName := map[string]*zip.File{}
+	for _, f := range b.zip.File {
+		if byName[f.Name] != nil {
+			return nil, fmt.Errorf("two files are called %q", f.Name)
 		}
 		if f.Name != ManifestName && f.Name != SignatureName {
 			if err := nameable(f.Name); err != nil {
 				return nil, err
 			}
 		}
-		raw, err := f.OpenRaw()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		compressed, err := io.ReadAll(raw)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		entries = append(entries, entry{f.Name, f.Method, f.UncompressedSize64, f.CRC32, compressed})
-		content, err := unpack(f, left)
-		left -= int64(len(content))
-		if left < 0 {
-			return nil, fmt.Errorf("it unpacks to more than %d bytes", int64(maxBytes))
-		}
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w: %w", f.Name, ErrChanged, err))
-		}
-		b.files[f.Name] = content
+		byName[f.Name] = f
 	}
-	var again bytes.Buffer
-	if err := writeEntries(&again, entries); err != nil || !bytes.Equal(again.Bytes(), data) {
-		wrong = append(wrong, fmt.Errorf("the ZIP around the files: %w", ErrChanged))
-	}
-	return wrong, nil
+	return byName, nil
 }
 
-func unpack(f *zip.File, most int64) ([]byte, error) {
+// unpack unpacks the files in the manifest, and returns what is wrong with them.
+func (b *Bundle) unpack(byName map[string]*zip.File) (wrong []error) {
+	listed := map[string]bool{ManifestName: true, SignatureName: true}
+	left := int64(maxBytes)
+	for _, e := range b.Files {
+		if listed[e.Name] {
+			wrong = append(wrong, fmt.Errorf("%s: %q is in it twice", ManifestName, e.Name))
+			continue
+		}
+		listed[e.Name] = true
+		f := byName[e.Name]
+		if f == nil {
+			wrong = append(wrong, fmt.Errorf("%q: it is missing", e.Name))
+			continue
+		}
+		if left -= e.Bytes; e.Bytes < 0 || left < 0 {
+			return append(wrong, fmt.Errorf("%s: the files come to more than %d MiB", ManifestName, maxBytes>>20))
+		}
+		content, err := unpack(f, e.Bytes)
+		b.files[e.Name] = content
+		if err != nil || sum(content) != e.SHA256 {
+			wrong = append(wrong, fmt.Errorf("%s: %w: its SHA-256 should be %s…", e.Name, ErrChanged, shorten(e.SHA256)))
+		}
+	}
+	for name := range byName {
+		if !listed[name] {
+			wrong = append(wrong, fmt.Errorf("%s: it is not in the manifest", name))
+		}
+	}
+	return wrong
+}
+
+func shorten(hash string) string { return hash[:min(len(hash), 12)] }
+
+// unpack returns a file's content, which is so many bytes.
+func unpack(f *zip.File, size int64) ([]byte, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(r, most+1))
+	content, err := io.ReadAll(io.LimitReader(r, size+1))
+	if err == nil && int64(len(content)) > size {
+		content, err = content[:size], errors.New("it is longer than it should be")
+	}
 	return content, errors.Join(err, r.Close())
+}
+
+// wrapped checks the ZIP around the files: what would be written around them is what is there.
+func (b *Bundle) wrapped(data []byte) error {
+	var entries []entry
+	for _, f := range b.zip.File {
+		raw, err := f.OpenRaw()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %w", f.Name, ErrChanged, err)
+		}
+		compressed, err := io.ReadAll(raw)
+		if err != nil {
+			return fmt.Errorf("%s: %w: %w", f.Name, ErrChanged, err)
+		}
+		entries = append(entries, entry{f.Name, f.Method, f.UncompressedSize64, f.CRC32, compressed})
+	}
+	var again bytes.Buffer
+	if err := writeEntries(&again, entries); err != nil || !bytes.Equal(again.Bytes(), data) {
+		return fmt.Errorf("the ZIP around the files: %w", ErrChanged)
+	}
+	return nil
 }
 
 // signed checks the manifest's signature.
