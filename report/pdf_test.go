@@ -234,7 +234,7 @@ func TestPDFOfOddMonths(t *testing.T) {
 		}), 60, []string{"01K8GTB0000000000000000199", "王秀英"}},
 		{"a reason longer than a page", of(func(e *report.Export) {
 			e.Indicators = slices.Clone(e.Indicators)
-			e.Indicators[0].Reason = strings.Repeat("无法判断，", 2000) + "完。"
+			e.Indicators[0].Reason = greentally.Text{ZH: strings.Repeat("无法判断，", 2000) + "完。"}
 		}), 40, []string{"无法判断，完。"}},
 		{"applied for and revised", of(func(e *report.Export) {
 			e.Application = &greentally.Application{

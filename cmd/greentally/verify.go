@@ -257,7 +257,7 @@ func (v *verification) rules() (*schemes.Set, error) {
 	if v.set, err = indicators.Load(indicators.Vocabulary{Kind: kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, folder("indicators")); err != nil {
 		return nil, err
 	}
-	return schemes.Load(v.set.Units(), folder("schemes"))
+	return schemes.Load(schemes.Vocabulary{Units: v.set.Units(), RecordType: types.Type}, folder("schemes"))
 }
 
 // recount tallies the device-days of the bundle from the readings in the store.
