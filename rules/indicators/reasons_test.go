@@ -18,7 +18,7 @@ import (
 func saidTwice(t *testing.T, of string, reason greentally.Text) {
 	t.Helper()
 	foreign := func(r rune) bool {
-		return unicode.Is(unicode.Han, r) || strings.ContainsRune("（）：；，、“”", r)
+		return unicode.Is(unicode.Han, r) || strings.ContainsRune("（）：；，、", r)
 	}
 	sentence := regexp.MustCompile(`[A-Za-z]+ [A-Za-z]+ [A-Za-z]+`)
 	switch {

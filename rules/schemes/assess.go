@@ -294,7 +294,7 @@ const mostNamed = 4
 func (c *scheme) titles(ids []string) greentally.Text {
 	var all []greentally.Text
 	for _, id := range ids {
-		all = append(all, c.titleOf(id))
+		all = append(all, greentally.Textf("“%s”", "“%s”", c.titleOf(id)))
 	}
 	return greentally.JoinTexts(all, "、", ", ")
 }
@@ -402,7 +402,7 @@ func (s *scoring) record() *greentally.Record {
 	list := slices.Clone(s.g.records[s.name])
 	list = slices.DeleteFunc(list, func(r *greentally.Record) bool { return !slices.Contains(s.item.Evidence, r.Type) })
 	if len(list) == 0 {
-		s.say("%[3]s 没有本条目（%[2]s）的记录：%[1]s", "no record for %[2]s in %[3]s: %[1]s", greentally.JoinTexts(s.item.types, "或", " or "), s.name, s.g.Month)
+		s.say("%[3]s 没有记录：%[1]s，条目 %[2]s", "no record in %[3]s: %[1]s, item %[2]s", greentally.JoinTexts(s.item.types, "或", " or "), s.name, s.g.Month)
 		return nil
 	}
 	r := list[len(list)-1]

@@ -106,7 +106,7 @@ tests:
 		t.Fatalf("%d tests: %v", ran, err)
 	}
 	for _, tt := range []struct{ from, to, want string }{
-		{"verdict: fail", "verdict: pass", "verdict is fail (not met: A), want pass"},
+		{"verdict: fail", "verdict: pass", "verdict is fail (not met: “A”), want pass"},
 		{"points: 8", "level: good, points: 8", `level is "", want "good"`},
 		{"points: 8", "points: 8..9", "points are 8, want 8..9"},
 		{"points: 8, ", "", "points are 8; say so in want"},

@@ -117,7 +117,7 @@ func saidTwice(t testing.TB, a greentally.Assessment) {
 		reasons = append(reasons, item.Reasons...)
 	}
 	foreign := func(r rune) bool {
-		return unicode.Is(unicode.Han, r) || strings.ContainsRune("（）：；，、“”", r)
+		return unicode.Is(unicode.Han, r) || strings.ContainsRune("（）：；，、", r)
 	}
 	sentence := regexp.MustCompile(`[A-Za-z]+ [A-Za-z]+ [A-Za-z]+`)
 	for _, r := range reasons {
@@ -209,7 +209,7 @@ func TestRules(t *testing.T) {
 			r.Recorded = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 			return r
 		}()), "0..0 fail", "record a"},
-		{"a record of another type", attested, evidence(attest("r", "survey", 1)), "0..4 insufficient_data", "no record for s/a in 2026-10: Inspection (inspection) or Document (document)"},
+		{"a record of another type", attested, evidence(attest("r", "survey", 1)), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection) or Document (document), item s/a"},
 		{"a record of another month", attested, evidence(later(attest("r", "document", 1), -1)), "0..4 insufficient_data", ""},
 		{"a record of the month after", attested, evidence(later(attest("r", "document", 1), 31)), "0..4 insufficient_data", ""},
 		{"a record that speaks of the year", attested, evidence(func() greentally.Record {
@@ -224,7 +224,7 @@ func TestRules(t *testing.T) {
 		{"neither met nor not", attested, evidence(attest("r", "document", 0.5)), "0..4 insufficient_data", "record r says met = 0.5, but it can only say met: 1 or met: 0; replace it"},
 		{"a record that says nothing", attested, evidence(record("r", "document", "s/a", nil)), "0..4 insufficient_data", "record r does not say whether it is met"},
 		{"a condition and a record", both, evidence(value("awareness", 0.9), attest("r", "inspection", 1)), "4..4 pass", ""},
-		{"a condition without its record", both, evidence(value("awareness", 0.9)), "0..4 insufficient_data", "no record for s/a in 2026-10: Inspection (inspection)"},
+		{"a condition without its record", both, evidence(value("awareness", 0.9)), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection), item s/a"},
 		{"a record without its condition", both, evidence(attest("r", "inspection", 1)), "0..4 insufficient_data", "awareness: there"},
 		{"a condition that fails needs no record", both, evidence(value("awareness", 0.8)), "0..0 fail", ""},
 		{"a record that fails needs no condition", both, evidence(attest("r", "inspection", 0)), "0..0 fail", ""},
@@ -241,7 +241,7 @@ func TestRules(t *testing.T) {
 		{"some of them, but which", faults, evidence(found(greentally.Values{"met": 0})), "0..4 insufficient_data", "record r must say which faults were found"},
 		{"none of them and one of them", faults, evidence(found(greentally.Values{"met": 1, "poor": 1})), "0..4 insufficient_data", "record r must say which"},
 		{"none of them says nothing of a condition", automatic, evidence(found(greentally.Values{"met": 1})), "4..6 insufficient_data", "bagged: there"},
-		{"no inspection", faults, evidence(), "0..4 insufficient_data", "no record for s/a in 2026-10: Inspection (inspection)"},
+		{"no inspection", faults, evidence(), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection), item s/a"},
 		{"a condition and an inspection", automatic, evidence(value("bagged", 0.99), found(nil)), "4..4 fail", "A: −2, because bagged = 0.99 (bagged < 1)"},
 		{"a condition alone", automatic, evidence(value("bagged", 1)), "3..6 insufficient_data", ""},
 		{"a condition alone, and a fault", automatic, evidence(value("bagged", 0.5)), "1..4 insufficient_data", ""},
@@ -268,7 +268,7 @@ func TestRules(t *testing.T) {
 		{"all of them", judged, evidence(given(4)), "4..4 pass", ""},
 		{"none", judged, evidence(given(0)), "0..0 fail", ""},
 		{"more than there are", judged, evidence(given(4.5)), "0..4 insufficient_data", "points = 4.5, but it can only say points from 0 to 4"},
-		{"no judgement", judged, evidence(), "0..4 insufficient_data", "no record for s/a in 2026-10: Judgement (judgement)"},
+		{"no judgement", judged, evidence(), "0..4 insufficient_data", "no record in 2026-10: Judgement (judgement), item s/a"},
 		{"a judgement without points", judged, evidence(record("r", "judgement", "s/a", nil)), "0..4 insufficient_data", "gives no points"},
 		{"an inspection is no judgement", judged, evidence(found(greentally.Values{"points": 4})), "0..4 insufficient_data", ""},
 	} {
@@ -517,7 +517,7 @@ items: [{id: score, `+title+`, points: 4, rule: tiers, of: satisfaction, tiers: 
 	all := evidence(points("whole/own", 10), points("test/score", 20), veto(1), value("satisfaction", 0.9))
 	changed := maps.Clone(files)
 	changed["voice.yaml"] = strings.Replace(files["voice.yaml"], "total:", "effective: {until: 2026-09-30}\ntotal:", 1)
-	if a := assess(t, load(t, changed), "whole", all); a.Verdict != greentally.InsufficientData || a.AtLeast != 70 || a.AtMost != 100 || a.Reason.EN != "the evidence does not suffice for A" {
+	if a := assess(t, load(t, changed), "whole", all); a.Verdict != greentally.InsufficientData || a.AtLeast != 70 || a.AtMost != 100 || a.Reason.EN != "the evidence does not suffice for “A”" {
 		t.Errorf("a part that is not in effect: %+v", a)
 	}
 	changed["voice.yaml"] = strings.Replace(files["voice.yaml"], "complete: true", "complete: false", 1)
