@@ -11,13 +11,13 @@ build: ## Build bin/greentally.
 	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
 .PHONY: test
-test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built.
+test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and the documents'.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /cmd/greentally$$)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$')
 	$(GO) test -race -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally
-	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally
-	$(RELEASED) $(GO) test -C deploy -timeout 20m ./...
+	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally ./report
+	$(RELEASED) $(GO) test -C deploy -count=1 -timeout 20m ./...
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.

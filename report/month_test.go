@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -31,9 +32,31 @@ var (
 	october = greentally.Month{Year: 2026, Month: time.October}
 )
 
+// built is the month that all tests write; it is simulated once.
+var built struct {
+	once   sync.Once
+	export *report.Export
+}
+
 // month is a community's October: a part of the demo's devices, with what its people attest.
-// Two devices are silent for some days, and a meter counts wrongly once.
+// Two devices are silent for some days. A test may put other things into it.
 func month(t testing.TB) *report.Export {
+	t.Helper()
+	built.once.Do(func() { built.export = simulated(t) })
+	if built.export == nil {
+		t.Fatal("another test could not build the month")
+	}
+	e := *built.export
+	e.Community.Devices = slices.Clone(e.Community.Devices)
+	e.Indicators, e.Assessments, e.Records, e.Alerts = slices.Clone(e.Indicators), slices.Clone(e.Assessments), slices.Clone(e.Records), slices.Clone(e.Alerts)
+	for i := range e.Assessments {
+		e.Assessments[i].Items = slices.Clone(e.Assessments[i].Items)
+	}
+	e.Days, e.Earlier, e.Workings = slices.Clone(e.Days), slices.Clone(e.Earlier), slices.Clone(e.Workings)
+	return &e
+}
+
+func simulated(t testing.TB) *report.Export {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()

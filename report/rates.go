@@ -1,10 +1,8 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,47 +249,4 @@ func (b *workbook) factor(t *greentally.TimesWorking, stream greentally.Stream) 
 		return b.number(&mean)
 	}
 	return b.formula(b.style.number, "("+strings.Join(above, "+")+")/("+strings.Join(below, "+")+")", mean)
-}
-
-// CheckXLSX compares the values of a workbook's indicators, as they stand beside the formulas,
-// with what they should be. Each error names the indicator.
-func CheckXLSX(data []byte, values []greentally.IndicatorValue) (wrong []error) {
-	f, err := excelize.OpenReader(bytes.NewReader(data))
-	if err != nil {
-		return []error{err}
-	}
-	defer func() { wrong = append(wrong, closed(f)...) }()
-	rows := map[string][]string{}
-	for _, words := range sheetWords() {
-		all, err := f.GetRows(words["indicators"], excelize.Options{RawCellValue: true})
-		if err != nil {
-			continue // the workbook is in the other language
-		}
-		for _, row := range all {
-			if len(row) > 0 {
-				rows[row[0]] = row
-			}
-		}
-	}
-	for _, v := range values {
-		row := rows[v.Indicator]
-		for column, want := range map[int]*float64{rateValue: v.Value, rateNumerator: v.Numerator, rateDenominator: v.Denominator} {
-			got := ""
-			if len(row) >= column {
-				got = row[column-1]
-			}
-			number, err := strconv.ParseFloat(got, 64)
-			if want == nil && got != "" || want != nil && (err != nil || math.Abs(number-*want) > 1e-9*max(1, math.Abs(*want))) {
-				wrong = append(wrong, fmt.Errorf("indicator %s is %q, and should be %s", v.Indicator, got, Exact(want)))
-			}
-		}
-	}
-	return wrong
-}
-
-func closed(f *excelize.File) []error {
-	if err := f.Close(); err != nil {
-		return []error{err}
-	}
-	return nil
 }

@@ -25,7 +25,7 @@ type Export struct {
 	Days        []greentally.DeviceDay      `json:"-"`           // of the month, by device and date; a file of its own in the bundle
 
 	// Earlier are the indicators of the months before, for trends; the latest eleven.
-	Earlier []greentally.IndicatorValue `json:"-"`
+	Earlier []greentally.IndicatorValue `json:"earlier"`
 
 	// Application is what the month is handed in for, if it is; Revisions are what came since.
 	Application *greentally.Application `json:"application,omitempty"`

@@ -25,6 +25,7 @@ type Archive struct {
 	wake    chan struct{}
 	mu      sync.Mutex
 	waiting map[archived]greentally.Alert
+	writing int
 }
 
 type archived struct {
@@ -50,6 +51,13 @@ func (a *Archive) Put(alerts ...greentally.Alert) {
 	}
 }
 
+// Waiting returns how many alerts are not in the store yet.
+func (a *Archive) Waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting) + a.writing
+}
+
 // Run writes what was put, until ctx is done. What waits then is tried once more.
 func (a *Archive) Run(ctx context.Context) error {
 	a.open()
@@ -61,12 +69,16 @@ func (a *Archive) Run(ctx context.Context) error {
 		a.mu.Lock()
 		some := slices.SortedFunc(maps.Values(a.waiting), greentally.CompareAlerts)
 		clear(a.waiting)
+		a.writing = len(some)
 		a.mu.Unlock()
 		if len(some) == 0 {
 			continue
 		}
 		write := func(ctx context.Context) error { return a.Store.WriteAlerts(ctx, some) }
 		if err := retry.Do(ctx, a.Log, "write alerts to the store", func() error { return write(ctx) }); err == nil {
+			a.mu.Lock()
+			a.writing = 0
+			a.mu.Unlock()
 			continue
 		}
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -43,6 +43,10 @@ type exporter struct {
 	bundles      bundleStore
 	key          minisign.PrivateKey
 	now          func() time.Time
+
+	// settled reports whether what came in is stored and tallied, but for the latest seconds:
+	// after a start, what was on its way is taken again, and figures are those of before.
+	settled func(context.Context) (bool, error)
 }
 
 // applicationLog is what an exporter needs of the log of applications.
@@ -78,11 +82,7 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 	if e.Assessments, err = x.schemes.Assess(schemes.Evidence{Community: evidence.Community, Month: month, Indicators: e.Indicators, Records: e.Records}); err != nil {
 		return nil, err
 	}
-	for _, kind := range x.registry.Current().Kinds() {
-		if slices.ContainsFunc(evidence.Community.Devices, func(d *greentally.Device) bool { return d.Kind == kind.Name }) {
-			e.Kinds = append(e.Kinds, *kind)
-		}
-	}
+	e.Kinds = kindsOf(evidence.Community, x.registry.Current().Kinds())
 	before := month
 	for range 11 {
 		before = before.First().Add(-1).MonthOf()
@@ -93,6 +93,16 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 		e.Earlier = append(values, e.Earlier...)
 	}
 	return e, x.addApplication(ctx, e)
+}
+
+// kindsOf returns the kinds of the community's devices.
+func kindsOf(c *greentally.Community, all []*greentally.Kind) (kinds []greentally.Kind) {
+	for _, kind := range all {
+		if slices.ContainsFunc(c.Devices, func(d *greentally.Device) bool { return d.Kind == kind.Name }) {
+			kinds = append(kinds, *kind)
+		}
+	}
+	return kinds
 }
 
 // addApplication adds what the month is handed in for, the latest if there are several, and
@@ -302,6 +312,30 @@ func jsonLines[T any](all []T) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// patience is how long one waits for what came in to be tallied.
+const patience = 20 * time.Second
+
+// settle waits until what came in is stored and tallied.
+func (x *exporter) settle(ctx context.Context) error {
+	for end := time.Now().Add(patience); ; {
+		settled, err := x.settled(ctx)
+		if err != nil || settled {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%w: what came in is still being stored and tallied; try again in a few minutes, and see greentally status", errBehind)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// errBehind is wrapped by the error for figures that are not those of all that came in.
+var errBehind = errors.New("not yet")
+
 // submit freezes a draft's figures as they are now, and hands them in.
 func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
 	a, err := x.applications.Get(ctx, id)
@@ -310,6 +344,9 @@ func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (gr
 	}
 	s.Submission = &greentally.Submission{} // what is frozen comes when all else is right
 	if _, err := applications.Take(a, s); err != nil {
+		return a, err
+	}
+	if err := x.settle(ctx); err != nil {
 		return a, err
 	}
 	e, err := x.month(ctx, a.Community, a.Month)

@@ -133,6 +133,9 @@ func (m *monthly) make(ctx context.Context, c *greentally.Community, month green
 
 // keep makes a month's export and keeps it; none of a month of which nothing is known.
 func (m *monthly) keep(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
+	if err := m.settle(ctx); err != nil {
+		return nil, err
+	}
 	e, err := m.month(ctx, c.ID, month)
 	if err != nil {
 		return nil, err
@@ -198,11 +201,12 @@ func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) err
 // api answers requests for exports and applications.
 func (m *monthly) api() web.Exports {
 	asked := func(err error) error { // what the asker can mend
-		if errors.Is(err, applications.ErrRefused) {
+		if errors.Is(err, applications.ErrRefused) || errors.Is(err, errBehind) {
 			return fmt.Errorf("%w: %w", web.ErrConflict, err)
 		}
 		return err
 	}
+	turn := make(turns, atOnce)
 	return web.Exports{
 		File: func(ctx context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
 			format, language = cmp.Or(format, "json"), cmp.Or(language, "zh")
@@ -210,6 +214,10 @@ func (m *monthly) api() web.Exports {
 			if !known || !contains(language, "zh", "en") {
 				return web.File{}, fmt.Errorf("%w: format is xlsx, pdf, csv, json or zip, and lang zh or en", web.ErrBadRequest)
 			}
+			if err := turn.take(ctx); err != nil {
+				return web.File{}, err
+			}
+			defer turn.give()
 			e, err := m.month(ctx, community, month)
 			if err != nil {
 				return web.File{}, err
@@ -235,10 +243,18 @@ func (m *monthly) api() web.Exports {
 			if err != nil {
 				return a, nil, err
 			}
+			if err := turn.take(ctx); err != nil {
+				return a, nil, err
+			}
+			defer turn.give()
 			revisions, err := m.revisions(ctx, &a)
 			return a, revisions, err
 		},
 		Step: func(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
+			if err := turn.take(ctx); err != nil {
+				return greentally.Application{}, err
+			}
+			defer turn.give()
 			a, err := m.step(ctx, id, s)
 			return a, asked(err)
 		},
@@ -256,3 +272,20 @@ func (m *monthly) api() web.Exports {
 		Key: func() string { return m.key.Public().(minisign.PublicKey).String() },
 	}
 }
+
+// atOnce is how many requests compute months at the same time: one holds a month in memory
+// several times over. The others wait.
+const atOnce = 2
+
+type turns chan struct{}
+
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) give() { <-t }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,7 +136,7 @@ func newMonthly(t *testing.T) (*monthly, *postbox) {
 	box := &postbox{}
 	return &monthly{
 		exporter: &exporter{config: c, worker: newWorker(store, registry, set, log), registry: registry, types: types, set: set, schemes: all, store: store,
-			applications: noApplications{}, bundles: shelf{}, key: key, now: time.Now},
+			applications: noApplications{}, bundles: shelf{}, key: key, now: time.Now, settled: func(context.Context) (bool, error) { return true, nil }},
 		mailer: box, state: &memoryState{values: map[string][]byte{}}, log: log,
 	}, box
 }
@@ -252,6 +253,26 @@ func (k *killed) SendMonth(ctx context.Context, to mail.Recipient, m mail.Month)
 	}
 	k.left--
 	return k.postbox.SendMonth(ctx, to, m)
+}
+
+// TestMonthlyWaits makes nothing of a month while what came in is not tallied.
+func TestMonthlyWaits(t *testing.T) {
+	m, box := newMonthly(t)
+	var settled atomic.Bool
+	m.settled = func(context.Context) (bool, error) { return settled.Load(), nil }
+	c, month := m.registry.Current().Communities()[0], greentally.Month{Year: 2000, Month: time.March}
+	synctest.Test(t, func(t *testing.T) {
+		if err := m.make(t.Context(), c, month); !errors.Is(err, errBehind) || len(box.got) > 0 {
+			t.Errorf("it was made, %v: %v", box.got, err)
+		}
+		go func() {
+			time.Sleep(10 * time.Second)
+			settled.Store(true)
+		}()
+		if err := m.make(t.Context(), c, month); err != nil || len(box.got) != 2 {
+			t.Errorf("after it had settled: %v, %v", box.got, err)
+		}
+	})
 }
 
 func TestBundleOfAMonth(t *testing.T) {

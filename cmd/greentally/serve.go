@@ -214,9 +214,22 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	started := time.Now()
+	settled := func(ctx context.Context) (bool, error) {
+		all, err := lags(ctx)
+		if err != nil || len(all) < 4 || telling.archive.Waiting() > 0 {
+			return false, err
+		}
+		for _, lag := range all { // under steady traffic some entries are always on their way
+			if lag.Entries > 0 && (time.Since(started) < time.Minute || time.Duration(lag.Age) > 10*time.Second) {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
 	exports := &monthly{
 		exporter: &exporter{config: c, worker: reporter, registry: registry, types: types, set: set, schemes: certification, store: store,
-			attachments: recordLog.Attachments, applications: applied, bundles: bundles, key: signer, now: time.Now},
+			attachments: recordLog.Attachments, applications: applied, bundles: bundles, key: signer, now: time.Now, settled: settled},
 		state: done, log: log.With("part", "exports"),
 	}
 	if mailer != nil {

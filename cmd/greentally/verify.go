@@ -11,12 +11,14 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"aead.dev/minisign"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"greentally"
@@ -38,12 +40,14 @@ func (p *program) verifyCommand() *cobra.Command {
 		Use:   "verify BUNDLE",
 		Short: "Check an evidence bundle, and compute everything in it again",
 		Long: `Checks the bundle's signature and the SHA-256 of every file, and computes the month again from
-the device-days, records and rules in it: every indicator, every item of every scheme, the
-table and the workbook. It needs neither the network nor a running greentally.
+the device-days, records and rules in it: every indicator, every item of every scheme; then it
+writes table, workbook and PDF again and compares them. It needs neither the network nor a
+running greentally.
 
 Without --key it takes the signer's key from the bundle and prints it: compare it with the one
-that the community has published (greentally key). With --from-store it also tallies the
-device-days again, from the readings in the store of the configuration.
+that the community has published (greentally export key). With --from-store it also tallies the
+device-days again, from the readings in the store of the configuration, and compares records
+and alerts with those in the store.
 
 What is wrong is listed, with the file and the figure; then the exit status is 1.`,
 		Example: `  greentally verify jiayuan-2026-10-evidence.zip
@@ -109,8 +113,17 @@ type verification struct {
 	wrong []error // what was found; each names the file
 
 	export *report.Export
-	kinds  map[string]*greentally.Kind
+	kinds  []*greentally.Kind
+	types  *records.Types
 	set    *indicators.Set
+}
+
+func (v *verification) kind(name string) (*greentally.Kind, bool) {
+	i := slices.IndexFunc(v.kinds, func(k *greentally.Kind) bool { return k.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return v.kinds[i], true
 }
 
 func (v *verification) say(format string, args ...any) {
@@ -131,18 +144,10 @@ func (v *verification) found(format string, args ...any) {
 // recompute computes what is in the bundle from what it rests on. The error is about what
 // cannot be read.
 func (v *verification) recompute() error {
-	var e report.Export
-	if err := json.Unmarshal(v.File(exportName), &e); err != nil {
-		return fmt.Errorf("%s: %w", exportName, err)
+	if err := v.read(); err != nil {
+		return err
 	}
-	v.export = &e
-	for line := range bytes.Lines(v.File(daysName)) {
-		var d greentally.DeviceDay
-		if err := json.Unmarshal(line, &d); err != nil {
-			return fmt.Errorf("%s: line %d: %w", daysName, len(e.Days)+1, err)
-		}
-		e.Days = append(e.Days, d)
-	}
+	e := v.export
 	v.attachments()
 	loc, err := time.LoadLocation(e.Community.TimeZone)
 	if err != nil {
@@ -152,35 +157,84 @@ func (v *verification) recompute() error {
 	if err != nil {
 		return err
 	}
-	values, workings := v.set.Workings(indicators.Evidence{Community: &e.Community, Month: e.Month, Through: e.AsOf, Days: e.Days, Records: e.Records, Alerts: e.Alerts, Location: loc})
-	again := e
-	again.Indicators, again.Workings = values, workings
-	again.Assessments, err = certification.Assess(schemes.Evidence{Community: &e.Community, Month: e.Month, Indicators: e.Indicators, Records: e.Records})
+	again := *e
+	again.Kinds, again.Types = kindsOf(&e.Community, v.kinds), v.types.All()
+	again.Indicators, again.Workings = v.set.Workings(indicators.Evidence{Community: &e.Community, Month: e.Month, Through: e.AsOf, Days: e.Days, Records: e.Records, Alerts: e.Alerts, Location: loc})
+	again.Assessments, err = certification.Assess(schemes.Evidence{Community: &e.Community, Month: e.Month, Indicators: again.Indicators, Records: e.Records})
 	if err != nil {
 		return fmt.Errorf("rules/schemes: %w", err)
 	}
-	for _, r := range report.Compare(&e, &again) {
+	for _, r := range report.Compare(e, &again) {
 		v.found("%s: %s %s: %s is %s, and comes to %s when it is computed again", exportName, r.Of, r.Name, r.What, or(r.Old, "nothing"), or(r.New, "nothing"))
 	}
 	compareAll(v, "indicator", e.Indicators, again.Indicators, func(i greentally.IndicatorValue) string { return i.Indicator })
 	compareAll(v, "assessment by", e.Assessments, again.Assessments, func(a greentally.Assessment) string { return a.Scheme })
 	v.done("%d indicators and %d assessments, from %d device-days, %d records and %d alerts", len(e.Indicators), len(e.Assessments), len(e.Days), len(e.Records), len(e.Alerts))
+	return v.documents(&again)
+}
 
-	var table bytes.Buffer
+// read reads the export and the device-days. Nothing may stand in them twice, or unknown: what
+// people see must be what is computed with.
+func (v *verification) read() error {
+	strict := jsonv2.RejectUnknownMembers(v.Version == version())
+	var e report.Export
+	if err := jsonv2.Unmarshal(v.File(exportName), &e, strict); err != nil {
+		return fmt.Errorf("%s: %w", exportName, err)
+	}
+	v.export = &e
+	for line := range bytes.Lines(v.File(daysName)) {
+		var d greentally.DeviceDay
+		if err := jsonv2.Unmarshal(line, &d, strict); err != nil {
+			return fmt.Errorf("%s: line %d: %w", daysName, len(e.Days)+1, err)
+		}
+		e.Days = append(e.Days, d)
+	}
+	last := e.Month.Last()
+	if e.AsOf.Before(last) {
+		last = e.AsOf
+		v.say("note: the month was not over; the figures are up to %s", e.Through)
+	}
+	switch {
+	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made):
+		v.found("%s: it is of %s %s, made %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339))
+	case e.Through != last:
+		v.found("%s: through is %s, and comes to %s", exportName, e.Through, last)
+	}
+	return nil
+}
+
+// documents writes what people read again, and compares it.
+func (v *verification) documents(again *report.Export) error {
+	var table, book, paper bytes.Buffer
 	table.WriteString("\ufeff")
 	if err := report.CSV(&table, again.Indicators); err != nil {
 		return err
 	}
 	if !bytes.Equal(table.Bytes(), v.File("export.csv")) {
-		v.found("export.csv: it does not say what %s says", exportName)
+		v.found("export.csv: it does not say what the figures come to")
 	}
-	for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
+	if v.Version != version() {
+		for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
+			v.found("export.xlsx: %w", err)
+		}
+		v.done("the table, and the values of the indicators in the workbook")
+		v.say("note: made by %s, checked by %s: export.pdf and the rest of the workbook are covered by the signature alone", v.Version, version())
+		return nil
+	}
+	if err := errors.Join(again.XLSX(&book, "zh"), again.PDF(&paper, "zh")); err != nil {
+		return err
+	}
+	differ, err := report.SameXLSX(v.File("export.xlsx"), book.Bytes())
+	if err != nil {
 		v.found("export.xlsx: %w", err)
 	}
-	v.done("the table and the workbook say the same; export.pdf is covered by the signature, for people to read")
-	if v.Version != version() {
-		v.say("note: made by %s, checked by %s", v.Version, version())
+	for _, part := range differ {
+		v.found("export.xlsx: %s is not what the figures come to", part)
 	}
+	if !bytes.Equal(paper.Bytes(), v.File("export.pdf")) {
+		v.found("export.pdf: it is not what the figures come to")
+	}
+	v.done("the table, the workbook and the PDF, written again")
 	return nil
 }
 
@@ -211,14 +265,20 @@ func compareAll[T any](v *verification, what string, stated, again []T, name fun
 
 // attachments checks that what records have attached is there.
 func (v *verification) attachments() {
-	n := 0
+	n, named := 0, map[string]bool{}
 	for _, r := range v.export.Records {
 		for _, a := range r.Attachments {
 			n++
+			named[attachmentName(a)] = true
 			content := v.File(attachmentName(a))
 			if described, err := records.Describe(a.Name, content); err != nil || described.SHA256 != a.SHA256 || described.Size != a.Size {
 				v.found("%s: it is not what record %s has attached as %s", attachmentName(a), r.ID, a.Name)
 			}
+		}
+	}
+	for _, e := range v.Files {
+		if strings.HasPrefix(e.Name, attachmentsName+"/") && !named[e.Name] {
+			v.found("%s: no record has attached it", e.Name)
 		}
 	}
 	v.done("%d attachments of records", n)
@@ -226,15 +286,9 @@ func (v *verification) attachments() {
 
 // rules reads the rules in the bundle.
 func (v *verification) rules() (*schemes.Set, error) {
-	var kinds []*greentally.Kind
-	if err := json.Unmarshal(v.File(kindsName), &kinds); err != nil {
+	if err := jsonv2.Unmarshal(v.File(kindsName), &v.kinds); err != nil {
 		return nil, fmt.Errorf("%s: %w", kindsName, err)
 	}
-	v.kinds = map[string]*greentally.Kind{}
-	for _, k := range kinds {
-		v.kinds[k.Name] = k
-	}
-	kind := func(name string) (*greentally.Kind, bool) { k, ok := v.kinds[name]; return k, ok }
 	folder := func(name string) strictyaml.Folder {
 		sub, err := fs.Sub(v.FS(), rulesName+"/"+name)
 		if err != nil {
@@ -242,22 +296,57 @@ func (v *verification) rules() (*schemes.Set, error) {
 		}
 		return strictyaml.Folder{Name: rulesName + "/" + name, FS: sub}
 	}
-	types, err := records.LoadTypes(folder("records"))
-	if err != nil {
+	if err := v.strange(); err != nil {
+		return nil, err
+	}
+	var err error
+	if v.types, err = records.LoadTypes(folder("records")); err != nil {
 		return nil, err
 	}
 	figures, err := factors.Load(folder("factors"))
 	if err != nil {
 		return nil, err
 	}
-	watched, err := alerts.Load(kind, folder("alerts"))
+	watched, err := alerts.Load(v.kind, folder("alerts"))
 	if err != nil {
 		return nil, err
 	}
-	if v.set, err = indicators.Load(indicators.Vocabulary{Kind: kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, folder("indicators")); err != nil {
+	if v.set, err = indicators.Load(indicators.Vocabulary{Kind: v.kind, RecordType: v.types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, folder("indicators")); err != nil {
 		return nil, err
 	}
 	return schemes.Load(schemes.Vocabulary{Units: v.set.Units(), RecordType: types.Type}, folder("schemes"))
+}
+
+// strange says which rules are not those that this program ships: an assessor reads them.
+func (v *verification) strange() error {
+	shipped := map[string][]byte{}
+	for name, folders := range (config{}).ruleFolders() {
+		_, contents, err := folders[0].Files()
+		if err != nil {
+			return err
+		}
+		for file, data := range contents {
+			shipped[rulesName+"/"+name+"/"+path.Base(file)] = data
+		}
+	}
+	var own, changed []string
+	for _, e := range v.Files {
+		original, known := shipped[e.Name]
+		switch {
+		case !strings.HasPrefix(e.Name, rulesName+"/") || e.Name == kindsName:
+		case !known:
+			own = append(own, e.Name)
+		case !bytes.Equal(original, v.File(e.Name)):
+			changed = append(changed, e.Name)
+		}
+	}
+	if len(own) > 0 {
+		v.say("note: rules of the community's own: %s", strings.Join(own, ", "))
+	}
+	if len(changed) > 0 {
+		v.say("note: rules that are NOT as this program ships them: %s", strings.Join(changed, ", "))
+	}
+	return nil
 }
 
 // recount tallies the device-days of the bundle from the readings in the store.
@@ -284,20 +373,82 @@ func (p *program) recount(ctx context.Context, v *verification) (err error) {
 	if err := worker.Apply(ctx, touches); err != nil {
 		return err
 	}
-	different := 0
+	stated := map[string]bool{}
 	for i := range v.export.Days {
 		d := &v.export.Days[i]
-		stated, _ := json.Marshal(d)
+		name := d.Device + " " + d.Date.String()
+		stated[name] = true
+		said, _ := json.Marshal(d)
 		var counted []byte
-		if day, ok := again.days[d.Device+" "+d.Date.String()]; ok {
+		if day, ok := again.days[name]; ok {
 			counted, _ = json.Marshal(day)
 		}
-		if !bytes.Equal(stated, counted) {
-			different++
-			v.found("%s: line %d: device-day %s %s: the readings in the store give another: %s", daysName, i+1, d.Device, d.Date, whereParted(stated, counted))
+		if !bytes.Equal(said, counted) {
+			v.found("%s: line %d: device-day %s: the readings in the store give another: %s", daysName, i+1, name, whereParted(said, counted))
+		}
+	}
+	for name, d := range again.days {
+		if !stated[name] && d.Date.MonthOf() == v.export.Month && !v.export.Through.Before(d.Date) && d.Readings > 0 {
+			v.found("%s: device-day %s is missing: there are %d readings of it in the store", daysName, name, d.Readings)
 		}
 	}
 	v.done("%d device-days, from the readings in the store", len(v.export.Days))
+	return v.attested(ctx, store, loc)
+}
+
+// attested compares records and alerts with those in the store.
+func (v *verification) attested(ctx context.Context, store greentally.Store, loc *time.Location) error {
+	e := v.export
+	kept, err := store.Records(ctx, e.Community.ID, greentally.Date{}, greentally.Date{})
+	if err != nil {
+		return err
+	}
+	missing := map[string]greentally.Record{}
+	for _, r := range kept {
+		missing[r.ID] = r
+	}
+	for _, r := range e.Records {
+		said, _ := json.Marshal(r)
+		there, _ := json.Marshal(missing[r.ID])
+		if !bytes.Equal(said, there) {
+			v.found("%s: record %s is another in the store, or is not there", exportName, r.ID)
+		}
+		delete(missing, r.ID)
+	}
+	for id, r := range missing {
+		if !r.Recorded.After(e.Made) {
+			v.found("%s: record %s is missing: the store has it, from before", exportName, id)
+		}
+	}
+	fired, err := store.Alerts(ctx, e.Community.ID, e.Month.First().Start(loc), e.Month.Next().First().Start(loc))
+	if err != nil {
+		return err
+	}
+	type instance struct {
+		greentally.AlertKey
+		fired int64
+	}
+	alerts := map[instance]greentally.Alert{}
+	for _, a := range fired {
+		alerts[instance{a.Key(), a.Fired.UnixNano()}] = a
+	}
+	for _, a := range e.Alerts {
+		key := instance{a.Key(), a.Fired.UnixNano()}
+		there, ok := alerts[key]
+		switch {
+		case !ok:
+			v.found("%s: alert %s of %s at %s is not in the store", exportName, a.Rule, a.Device, a.Fired.Format(time.RFC3339))
+		case !a.Since.Equal(there.Since) || a.Ended != nil && (there.Ended == nil || !a.Ended.Equal(*there.Ended)):
+			v.found("%s: alert %s of %s at %s began or ended at another time in the store", exportName, a.Rule, a.Device, a.Fired.Format(time.RFC3339))
+		}
+		delete(alerts, key)
+	}
+	for _, a := range alerts {
+		if !a.Fired.After(e.Made) {
+			v.found("%s: alert %s of %s at %s is missing: the store has it", exportName, a.Rule, a.Device, a.Fired.Format(time.RFC3339))
+		}
+	}
+	v.done("%d records and %d alerts, as they are in the store", len(e.Records), len(e.Alerts))
 	return nil
 }
 
@@ -353,7 +504,7 @@ type bundled struct {
 
 func (b bundled) Community(string) (*greentally.Community, bool) { return &b.export.Community, true }
 func (b bundled) Location(string) (*time.Location, bool)         { return b.location, true }
-func (b bundled) Kind(name string) (*greentally.Kind, bool)      { k, ok := b.kinds[name]; return k, ok }
+func (b bundled) Kind(name string) (*greentally.Kind, bool)      { return b.kind(name) }
 func (b bundled) Device(key greentally.DeviceKey) (*greentally.Device, bool) {
 	for _, d := range b.export.Community.Devices {
 		if d.Key() == key {

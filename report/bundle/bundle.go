@@ -159,8 +159,8 @@ var ErrChanged = errors.New("not what was signed")
 
 // The largest bundle, and what its files may come to.
 const (
-	maxFiles = 100_000
-	maxBytes = 4 << 30
+	maxFiles = 10_000
+	maxBytes = 1 << 30
 )
 
 // Open reads a bundle, and returns all that is wrong with it: each error names the file. There
