@@ -1,7 +1,6 @@
 package greentally
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -60,15 +59,22 @@ func (t Text) In(language string) string {
 }
 
 // UnmarshalJSON also reads a bare string, as the same in both languages: so were reasons
-// stored while they had only one.
+// stored while they had only one. A key that is neither zh nor en is an error.
 func (t *Text) UnmarshalJSON(data []byte) error {
 	var both string
 	if json.Unmarshal(data, &both) == nil {
 		*t = Text{both, both}
 		return nil
 	}
-	type languages Text // without this method
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode((*languages)(t))
+	var own map[string]string
+	if err := json.Unmarshal(data, &own); err != nil {
+		return err
+	}
+	for language := range own {
+		if language != "zh" && language != "en" {
+			return fmt.Errorf("a text has zh and en, and no %q", language)
+		}
+	}
+	*t = Text{own["zh"], own["en"]}
+	return nil
 }

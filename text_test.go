@@ -19,7 +19,7 @@ func TestTextJSON(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{`1`, `["A"]`, `{"cn": "甲"}`, `{"zh": 1}`} {
+	for _, in := range []string{`1`, `["A"]`, `{"cn": "甲"}`, `{"ZH": "甲"}`, `{"zh": 1}`} {
 		if err := json.Unmarshal([]byte(in), &Text{}); err == nil {
 			t.Errorf("%s is read", in)
 		}
