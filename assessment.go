@@ -33,7 +33,7 @@ type Assessment struct {
 	Verdict    Verdict `json:"verdict"`
 	Level      string  `json:"level,omitempty"` // ID of the level reached; empty if none is, or it is not known
 	LevelTitle Text    `json:"level_title,omitzero"`
-	Reason     string  `json:"reason,omitempty"`
+	Reason     Text    `json:"reason,omitzero"`
 }
 
 // ItemResult is one item of an assessment.
@@ -48,8 +48,8 @@ type ItemResult struct {
 	AtMost  float64 `json:"at_most"` // equal to AtLeast where the evidence suffices
 	Points  float64 `json:"points"`  // points that can be had
 
-	Verdict Verdict  `json:"verdict"` // pass: all points, or the condition is met
-	Reasons []string `json:"reasons,omitempty"`
+	Verdict Verdict `json:"verdict"` // pass: all points, or the condition is met
+	Reasons []Text  `json:"reasons,omitempty"`
 
 	Indicators []string `json:"indicators,omitempty"` // that it rests on
 	Records    []string `json:"records,omitempty"`    // IDs of the records that it rests on
@@ -77,14 +77,17 @@ func (p Period) Has(m Month) bool {
 	return (p.From == nil || !m.Last().Before(*p.From)) && (p.Until == nil || !p.Until.Before(m.First()))
 }
 
-func (p Period) String() string {
+// Text says the period, such as "from 2026-01-01 on".
+func (p Period) Text() Text {
 	switch {
 	case p.From != nil && p.Until != nil:
-		return "from " + p.From.String() + " until " + p.Until.String()
+		return Textf("自 %s 起至 %s 止", "from %s until %s", p.From, p.Until)
 	case p.From != nil:
-		return "from " + p.From.String() + " on"
+		return Textf("自 %s 起", "from %s on", p.From)
 	case p.Until != nil:
-		return "until " + p.Until.String()
+		return Textf("至 %s 止", "until %s", p.Until)
 	}
-	return "always"
+	return Text{"不限时间", "always"}
 }
+
+func (p Period) String() string { return p.Text().EN }

@@ -75,6 +75,21 @@ const (
 	Residual   Stream = "residual"   // 其他(干)垃圾
 )
 
+// Title returns what the stream is called; its code if it is none of these.
+func (s Stream) Title() Text {
+	switch s {
+	case Recyclable:
+		return Text{"可回收物", "recyclables"}
+	case Hazardous:
+		return Text{"有害垃圾", "hazardous waste"}
+	case Food:
+		return Text{"厨余垃圾", "food waste"}
+	case Residual:
+		return Text{"其他垃圾", "residual waste"}
+	}
+	return Text{string(s), string(s)}
+}
+
 // Streams returns all streams, in the order of GB/T 19095.
 func Streams() []Stream { return []Stream{Recyclable, Hazardous, Food, Residual} }
 

@@ -1,7 +1,5 @@
 package greentally
 
-import "fmt"
-
 // Factor is a figure that a public source tells anew from time to time, such as how much
 // carbon dioxide a kilowatt-hour from the grid stands for.
 type Factor struct {
@@ -40,26 +38,23 @@ type FactorValue struct {
 }
 
 // At returns the factor, or the named part of it, in the newest edition that was
-// published on the day. A later edition never changes what was computed for an earlier
-// day.
-func (f *Factor) At(day Date, of string) (FactorValue, error) {
+// published on the day and has it. A later edition never changes what was computed for an
+// earlier day.
+func (f *Factor) At(day Date, of string) (v FactorValue, ok bool) {
 	for i := len(f.Editions) - 1; i >= 0; i-- {
 		e := &f.Editions[i]
 		if day.Before(e.Published) {
 			continue
 		}
-		v := FactorValue{Factor: f.Name, Of: of, Unit: f.Unit, Year: e.Year, Published: e.Published, Verified: e.Verified, Source: f.Source}
+		v = FactorValue{Factor: f.Name, Of: of, Unit: f.Unit, Year: e.Year, Published: e.Published, Verified: e.Verified, Source: f.Source}
 		if part, ok := e.Of[of]; ok {
 			v.Value = part
-			return v, nil
+			return v, true
 		}
 		if of == "" && e.Value != nil {
 			v.Value = *e.Value
-			return v, nil
+			return v, true
 		}
 	}
-	if of != "" {
-		return FactorValue{}, fmt.Errorf("no edition of the factor %s published by %s has a value for %q", f.Name, day, of)
-	}
-	return FactorValue{}, fmt.Errorf("no edition of the factor %s was published by %s", f.Name, day)
+	return FactorValue{}, false
 }

@@ -33,10 +33,17 @@ func (t Target) In(unit string) string {
 		return ""
 	}
 	if unit == "ratio" {
-		percent := math.Round(1e8**bound) / 1e6 // 0.29 × 100 is a little less than 29
-		return sign + strconv.FormatFloat(percent, 'f', -1, 64) + "%"
+		return sign + percent(*bound, 6)
 	}
 	return sign + strconv.FormatFloat(*bound, 'f', -1, 64)
+}
+
+// Percent writes a ratio in percent, with two decimals at most.
+func Percent(ratio float64) string { return percent(ratio, 2) }
+
+func percent(ratio float64, decimals int) string {
+	scale := math.Pow10(decimals)
+	return strconv.FormatFloat(math.Round(100*scale*ratio)/scale, 'f', -1, 64) + "%" // 0.29 × 100 is a little less than 29
 }
 
 // IndicatorValue is one indicator of one community over one month, with all that
@@ -69,7 +76,10 @@ type IndicatorValue struct {
 	Floor   float64 `json:"floor"` // completeness below which there is no verdict
 	Target  *Target `json:"target,omitempty"`
 	Verdict Verdict `json:"verdict"`
-	Reason  string  `json:"reason,omitempty"` // why the data do not suffice
+	Reason  Text    `json:"reason,omitzero"` // why the data do not suffice
+
+	// Lacks are the types of record of which it has none that counts.
+	Lacks []string `json:"lacks,omitempty"`
 
 	// DisplayOnly says that it may be shown and must not be claimed, as a factor in it may
 	// not; it has no target.

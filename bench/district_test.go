@@ -106,7 +106,7 @@ func loadDistrict(size int) (d *district, err error) {
 	if d.indicators, err = indicators.Load(known, indicators.Shipped()); err != nil {
 		return nil, err
 	}
-	if d.schemes, err = schemes.Load(d.indicators.Units(), schemes.Shipped()); err != nil {
+	if d.schemes, err = schemes.Load(schemes.Vocabulary{Units: d.indicators.Units(), RecordType: types.Type}, schemes.Shipped()); err != nil {
 		return nil, err
 	}
 	for _, id := range ids {

@@ -67,7 +67,7 @@ func filled(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certification, err := schemes.Load(rates.Units(), schemes.Shipped(),
+	certification, err := schemes.Load(schemes.Vocabulary{Units: rates.Units(), RecordType: types.Type}, schemes.Shipped(),
 		strictyaml.Folder{Name: "own", FS: fstest.MapFS{"own_street.yaml": {Data: []byte(ownScheme)}}})
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func simulated(t testing.TB) *report.Export {
 	must(err)
 	rates, err := indicators.Load(indicators.Vocabulary{Kind: registry.Kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, indicators.Shipped())
 	must(err)
-	certification, err := schemes.Load(rates.Units(), schemes.Shipped())
+	certification, err := schemes.Load(schemes.Vocabulary{Units: rates.Units(), RecordType: types.Type}, schemes.Shipped())
 	must(err)
 
 	c, _ := registry.Community("jiayuan")

@@ -77,29 +77,33 @@ func (b *workbook) schemes(s *sheet) error {
 		}
 		for _, item := range a.Items {
 			err = errors.Join(err, s.add(b.text(a.Title.In(b.language)), b.text(item.Item), b.text(item.Title.In(b.language)), b.text(b.word(item.Rule)), b.number(&item.AtLeast), b.number(&item.AtMost),
-				b.number(&item.Points), b.text(b.words[string(item.Verdict)]), b.text(strings.Join(item.Reasons, "; ")), b.text(strings.Join(item.Indicators, ", ")), b.text(b.word(strconv.FormatBool(item.Verified)))))
+				b.number(&item.Points), b.text(b.words[string(item.Verdict)]), b.text(b.reasons(item)), b.text(strings.Join(item.Indicators, ", ")), b.text(b.word(strconv.FormatBool(item.Verified)))))
 		}
 		err = errors.Join(err, s.add(b.text(a.Title.In(b.language)), b.text(""), b.text(b.words["total"]), b.text(""), b.number(&a.AtLeast), b.number(&a.AtMost), b.number(&a.Total),
-			b.text(b.words[string(a.Verdict)]), b.text(a.Reason)))
+			b.text(b.words[string(a.Verdict)]), b.text(a.Reason.In(b.language))))
 	}
 	return errors.Join(err, b.verdicts(s.name, 8, 2, s.row))
+}
+
+func (b *workbook) reasons(item greentally.ItemResult) string {
+	return greentally.JoinTexts(item.Reasons, "；", "; ").In(b.language)
 }
 
 // gaps writes for what there is no evidence, or too little.
 func (b *workbook) gaps(s *sheet) error {
 	err := errors.Join(s.widths(26, 40, 20, 60), s.freeze(0, 1), s.heads("gap", "title", "ID", "reason"))
 	for _, v := range b.Gaps() {
-		err = errors.Join(err, s.add(b.text(b.words["no_evidence"]), b.text(v.Title.In(b.language)), b.text(v.Indicator), b.text(v.Reason)))
+		err = errors.Join(err, s.add(b.text(b.words["no_evidence"]), b.text(v.Title.In(b.language)), b.text(v.Indicator), b.text(v.Reason.In(b.language))))
 	}
 	for _, v := range b.Indicators {
 		if HasEvidence(v) && v.Verdict == greentally.InsufficientData {
-			err = errors.Join(err, s.add(b.text(b.words["insufficient_data"]), b.text(v.Title.In(b.language)), b.text(v.Indicator), b.text(v.Reason)))
+			err = errors.Join(err, s.add(b.text(b.words["insufficient_data"]), b.text(v.Title.In(b.language)), b.text(v.Indicator), b.text(v.Reason.In(b.language))))
 		}
 	}
 	for _, a := range b.Assessments {
 		for _, item := range a.Items {
 			if item.AtLeast != item.AtMost && a.Effective.Has(b.Month) {
-				err = errors.Join(err, s.add(b.text(b.words["open_item"]), b.text(a.Title.In(b.language)+" "+item.Title.In(b.language)), b.text(a.Scheme+"/"+item.Item), b.text(strings.Join(item.Reasons, "; "))))
+				err = errors.Join(err, s.add(b.text(b.words["open_item"]), b.text(a.Title.In(b.language)+" "+item.Title.In(b.language)), b.text(a.Scheme+"/"+item.Item), b.text(b.reasons(item))))
 			}
 		}
 	}

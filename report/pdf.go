@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ func (e *Export) PDF(w io.Writer, language string) error {
 	if err != nil {
 		return fmt.Errorf("font of charts: %w", err)
 	}
-	p := &pdf{e: e, language: language, zone: e.location(), font: picture, words: pdfWords(), phrases: phrases(), longNumber: regexp.MustCompile(`\d+\.\d{5,}`)}
+	p := &pdf{e: e, language: language, zone: e.location(), font: picture, words: pdfWords()}
 	p.name = e.Community.Name.In(language)
 	if p.name == "" {
 		p.name = e.Community.ID
@@ -79,9 +78,6 @@ type pdf struct {
 	zone     *time.Location
 	font     *truetype.Font // of charts
 	words    map[string]greentally.Text
-	phrases  []phrase
-
-	longNumber *regexp.Regexp
 
 	name, version string
 

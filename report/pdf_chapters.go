@@ -312,8 +312,8 @@ func (p *pdf) indicators() {
 			}
 			c[7].Mark = p.verdictMark(v.Verdict)
 			var notes []string
-			if v.Reason != "" {
-				notes = append(notes, p.reason(v.Reason, nil))
+			if why := v.Reason.In(p.language); why != "" {
+				notes = append(notes, why)
 			}
 			for _, in := range v.Inputs {
 				if f := in.Factor; f != nil && v.Value != nil {
@@ -358,10 +358,6 @@ func (p *pdf) assessments() {
 func (p *pdf) assessment(a greentally.Assessment) {
 	l := &p.Looks
 	p.Section(a.Title.In(p.language), 45)
-	items := map[string]string{}
-	for _, item := range a.Items {
-		items[item.Item] = item.Title.In(p.language)
-	}
 	x := paper.Left
 	for _, part := range [][2]string{{"points_short", p.pointsOf(a.AtLeast, a.AtMost, a.Total)}, {"level", cmp.Or(a.LevelTitle.In(p.language), p.word("none"))}} {
 		title := p.word(part[0]) + " "
@@ -387,8 +383,8 @@ func (p *pdf) assessment(a greentally.Assessment) {
 		lines = append(lines, p.word("effective", "period", strings.Join(ends, p.word("comma"))))
 	}
 	lines = append(lines, a.Note.In(p.language))
-	if a.Reason != "" {
-		lines = append(lines, p.word("reason", "reason", p.reason(a.Reason, items)))
+	if why := a.Reason.In(p.language); why != "" {
+		lines = append(lines, p.word("reason", "reason", why))
 	}
 	for _, line := range lines {
 		p.tight(line, l.Faint)
@@ -415,7 +411,7 @@ func (p *pdf) assessment(a greentally.Assessment) {
 		}
 		var reasons []string
 		for _, r := range item.Reasons {
-			reasons = append(reasons, p.reason(r, items))
+			reasons = append(reasons, r.In(p.language))
 		}
 		if item.EstimatedShare > 0 {
 			reasons = append(reasons, p.word("est_mass", "share", percent(item.EstimatedShare, 1)))
@@ -726,7 +722,7 @@ func (p *pdf) gaps() {
 		p.Paragraph(p.word("without_are", "n", strconv.Itoa(len(gaps))), l.Body)
 		var rows []paper.Row
 		for _, v := range gaps {
-			rows = append(rows, paper.Row{Cells: paper.Texts(p.titleOf(v), cmp.Or(targetOf(v), p.word("none")), p.reason(v.Reason, nil))})
+			rows = append(rows, paper.Row{Cells: paper.Texts(p.titleOf(v), cmp.Or(targetOf(v), p.word("none")), v.Reason.In(p.language))})
 		}
 		p.Table([]paper.Column{{Title: p.word("indicator"), Width: 62}, {Title: p.word("targets"), Width: 18, Align: paper.AtRight}, {Title: p.word("needed"), Width: 94}}, rows)
 	}

@@ -125,7 +125,7 @@ func TestPDF(t *testing.T) {
 			verdicts := map[string][]string{"zh": {"达标", "未达标", "数据不足", "无目标"}, "en": {"pass", "fail", "insufficient", "no target"}}[language]
 			want := append([]string{e.Community.Name.In(language), "greentally 1.0.0", "2026-11-01 06:00 (UTC+08:00)"}, verdicts...)
 			for _, v := range e.Indicators {
-				want = append(want, v.Title.In(language))
+				want = append(want, v.Title.In(language), v.Reason.In(language))
 				if v.Value != nil && v.Unit == "ratio" {
 					want = append(want, strconv.FormatFloat(100**v.Value, 'f', 2, 64)+"%")
 				}
@@ -137,9 +137,12 @@ func TestPDF(t *testing.T) {
 				if !a.Effective.Has(e.Month) {
 					continue
 				}
-				want = append(want, a.Title.In(language), a.Source)
+				want = append(want, a.Title.In(language), a.Source, a.Reason.In(language))
 				for _, item := range a.Items {
 					want = append(want, item.Title.In(language))
+					for _, r := range item.Reasons {
+						want = append(want, r.In(language))
+					}
 				}
 			}
 			for _, r := range e.Records {
@@ -150,7 +153,7 @@ func TestPDF(t *testing.T) {
 					t.Errorf("it does not say %q", w)
 				}
 			}
-			for _, english := range []string{"there is no record", "does not suffice", "that says it"} {
+			for _, english := range []string{"no usable record", "does not suffice", "not met", "by record"} {
 				if language == "zh" && strings.Contains(said, squeezed(english)) {
 					t.Errorf("it says %q", english)
 				}
@@ -234,7 +237,7 @@ func TestPDFOfOddMonths(t *testing.T) {
 		}), 60, []string{"01K8GTB0000000000000000199", "王秀英"}},
 		{"a reason longer than a page", of(func(e *report.Export) {
 			e.Indicators = slices.Clone(e.Indicators)
-			e.Indicators[0].Reason = strings.Repeat("无法判断，", 2000) + "完。"
+			e.Indicators[0].Reason = greentally.Text{ZH: strings.Repeat("无法判断，", 2000) + "完。"}
 		}), 40, []string{"无法判断，完。"}},
 		{"applied for and revised", of(func(e *report.Export) {
 			e.Application = &greentally.Application{

@@ -109,7 +109,7 @@ func (b *workbook) rate(v *greentally.IndicatorValue, row int) ([]any, error) {
 	if v.Uncertainty != nil {
 		uncertainty = excelize.Cell{StyleID: style, Value: *v.Uncertainty}
 	}
-	reason := v.Reason
+	reason := v.Reason.In(b.language)
 	if b.errors[v.Indicator] {
 		reason = strings.TrimSpace(reason + " " + b.words["no_formula"])
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xuri/excelize/v2"
@@ -220,9 +221,49 @@ func TestRecalculates(t *testing.T) {
 	}
 }
 
+// TestWorkbookSpeaksTwoLanguages finds each reason in the language of the workbook, and in the
+// Chinese one no reason in English.
 func TestWorkbookSpeaksTwoLanguages(t *testing.T) {
-	if err := month(t).XLSX(io.Discard, "fr"); err == nil {
+	e := month(t)
+	if err := e.XLSX(io.Discard, "fr"); err == nil {
 		t.Error("a workbook in French is written")
+	}
+	reasons := map[greentally.Text]bool{}
+	for _, v := range e.Indicators {
+		reasons[v.Reason] = true
+	}
+	for _, a := range e.InEffect() {
+		reasons[a.Reason] = true
+		for _, item := range a.Items {
+			for _, r := range item.Reasons {
+				reasons[r] = true
+			}
+		}
+	}
+	delete(reasons, greentally.Text{})
+	if len(reasons) < 30 {
+		t.Errorf("%d reasons", len(reasons))
+	}
+	for language, other := range map[string]string{"zh": "en", "en": "zh"} {
+		book, err := excelize.OpenReader(bytes.NewReader(workbook(t, e, language)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cells strings.Builder
+		for _, name := range book.GetSheetList() {
+			rows, err := book.GetRows(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				cells.WriteString(strings.Join(row, "\n") + "\n")
+			}
+		}
+		for r := range reasons {
+			if !strings.Contains(cells.String(), r.In(language)) || strings.Contains(cells.String(), r.In(other)) {
+				t.Errorf("in %s it does not say %q alone", language, r.In(language))
+			}
+		}
 	}
 }
 

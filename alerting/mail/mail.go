@@ -30,9 +30,6 @@ type Options struct {
 	// Kinds returns a kind, for the titles and units of its quantities; may be nil.
 	Kinds func(kind string) (*greentally.Kind, bool)
 
-	// RecordTypes returns a type of record, for its title; may be nil.
-	RecordTypes func(name string) (greentally.RecordType, bool)
-
 	// Readings returns the readings that a chart shows; nil for no charts.
 	Readings func(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error]
 

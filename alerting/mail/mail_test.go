@@ -188,9 +188,8 @@ func options(address string) mail.Options {
 			}
 			return jiayuan(), shanghai, true
 		},
-		Kinds:       kinds,
-		RecordTypes: recordTypes,
-		Readings:    readings,
+		Kinds:    kinds,
+		Readings: readings,
 		Link: func(a greentally.Alert) string {
 			if a.Device == "" {
 				return ""

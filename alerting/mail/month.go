@@ -87,7 +87,7 @@ type Figure struct {
 	Reason string // why there is no verdict
 	Stake  string // what the scheme that gives most for it does not give
 
-	record string // type of record that it lacks
+	lacks []string // types of record
 }
 
 // Score is what an assessment says.
@@ -208,7 +208,7 @@ func (w *writer) group(verdict greentally.Verdict, values []greentally.Indicator
 	for _, v := range values[:min(len(values), most)] {
 		f := Figure{Title: named(v.Title, v.Indicator, w.words.language), Stake: w.stake(v, stakes[v.Indicator])}
 		if verdict == greentally.InsufficientData {
-			f.Reason, f.record = w.reason(v)
+			f.Reason, f.lacks = tidy(v.Reason.In(w.words.language)), v.Lacks
 		} else {
 			f.Value, f.Target = w.value(v)
 		}
@@ -422,8 +422,8 @@ func (w *writer) addSteps(s *Summary, month Month) {
 	s.Steps = append(s.Steps, w.words.get("step_add"), w.words.get("step_apply_then"))
 	for _, g := range s.Groups {
 		for _, f := range g.Items {
-			if f.record != "" && s.Command == nil {
-				s.Command = strings.Fields(w.words.get("add_record", "community", plain(month.Community), "type", f.record, "date", month.Month.Last().String()))
+			if len(f.lacks) > 0 && s.Command == nil {
+				s.Command = strings.Fields(w.words.get("add_record", "community", plain(month.Community), "type", plain(f.lacks[0]), "date", month.Month.Last().String()))
 			}
 		}
 	}

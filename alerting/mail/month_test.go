@@ -38,17 +38,18 @@ func indicator(name, zh, en string, value, atLeast float64) greentally.Indicator
 	return v
 }
 
-func lacking(name, zh, en, reason string) greentally.IndicatorValue {
+func lacking(name, zh, en string, reason greentally.Text, records ...string) greentally.IndicatorValue {
 	v := indicator(name, zh, en, 0, 0.9)
 	v.Value, v.Numerator, v.Denominator, v.Completeness = nil, nil, nil, 0
-	v.Verdict, v.Reason = greentally.InsufficientData, reason
+	v.Verdict, v.Reason, v.Lacks = greentally.InsufficientData, reason, records
 	return v
 }
 
 // monthOver is a month in which some is as it should be, and some is not.
 func monthOver() mail.Month {
+	noSurvey := text("截至 2026-10 的 12 个月没有可用的记录：问卷调查（survey）", "no usable record in the 12 months to 2026-10: Survey (survey)")
 	incomplete := indicator("lighting_saving", "照明节电率", "Lighting energy-saving rate", 0.55, 0.3)
-	incomplete.Completeness, incomplete.Verdict, incomplete.Reason = 0.8996, greentally.InsufficientData, "completeness 0.900 is below 0.900"
+	incomplete.Completeness, incomplete.Verdict, incomplete.Reason = 0.8996, greentally.InsufficientData, text("完整度 89.96%，低于要求的 90%", "completeness 89.96% is below the 90% that is needed")
 	batteries := indicator("batteries_per_household", "户均废电池回收量", "Used batteries per household", 3.4567, 0)
 	batteries.Unit = "g/household"
 	response := indicator("overflow_response_hours", "满溢平均处置时长", "Mean time to empty an overflowing bin", 3.25, 0)
@@ -60,13 +61,14 @@ func monthOver() mail.Month {
 			indicator("bagged", "垃圾袋装化率", "Bagging rate", 0.9996, 1),
 			indicator("battery_boxes", "废电池回收箱完好率", "Battery boxes in order", 1, 1),
 			indicator("daily_clearance", "日产日清率", "Daily clearance rate", 1, 1),
-			lacking("awareness", "居民知晓率", "Awareness", "aware, asked: there is no survey in the 12 months to 2026-10 that says it"),
+			lacking("awareness", "居民知晓率", "Awareness", noSurvey, "survey"),
 			incomplete,
 			indicator("lamp_coverage", "节能灯使用率", "Efficient-lamp share", 1, 1),
-			lacking("purity", "纯净度", "Purity", "correct: there is no purity_audit of the stream recyclable in 2026-10; boxes: no device of kind battery_box is meant by it"),
+			lacking("purity", "纯净度", "Purity", text("2026-10 没有可回收物的可用记录：纯净度抽检（purity_audit）；没有可计入的设备：废电池回收箱（battery_box）",
+				"no usable record of recyclables in 2026-10: Purity audit (purity_audit); no device that counts: Battery box (battery_box)"), "purity_audit"),
 			indicator("recyclable_capture", "可回收垃圾回收率", "Recyclable capture rate", 0.962, 0.95),
 			response,
-			lacking("satisfaction", "居民满意率", "Satisfaction", "satisfied: there is no survey in the 12 months to 2026-10 that says it"),
+			lacking("satisfaction", "居民满意率", "Satisfaction", noSurvey, "survey"),
 			indicator("separate_collection", "垃圾分类收集率", "Separate-collection rate", 0.274, 0.3),
 		},
 		Assessments: []greentally.Assessment{
@@ -113,12 +115,6 @@ func noise(n int) []byte {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{byte(n)}).Read(data)
 	return data
-}
-
-func recordTypes(name string) (greentally.RecordType, bool) {
-	titles := map[string]greentally.Text{"survey": text("问卷调查", "Survey"), "purity_audit": text("纯净度抽检", "Purity audit")}
-	title, ok := titles[name]
-	return greentally.RecordType{Name: name, Title: title}, ok
 }
 
 // sendMonth sends a month and returns the mail as the server has it.
@@ -298,7 +294,7 @@ func TestMonths(t *testing.T) {
 	passing := mail.Month{Community: "jiayuan", Month: october, Indicators: []greentally.IndicatorValue{indicator("bagged", "垃圾袋装化率", "Bagging rate", 1, 1)}}
 	nothing := mail.Month{Community: "jiayuan", Month: october}
 	for i := range 12 {
-		nothing.Indicators = append(nothing.Indicators, lacking(fmt.Sprintf("i%d", i), "指标", "Indicator", "x: something that nobody foresaw"))
+		nothing.Indicators = append(nothing.Indicators, lacking(fmt.Sprintf("i%d", i), "指标", "Indicator", text("没人想到的事", "something that nobody foresaw")))
 	}
 	filesOnly := mail.Month{Community: "unknown", Month: october, Files: monthOver().Files[2:]}
 
@@ -315,7 +311,7 @@ func TestMonths(t *testing.T) {
 		{"all pass", passing, "[Monthly export] October 2026: 1 indicator passes · Jiayuan community",
 			[]string{"Pass 1 · Fail 0 · Lack data 0", "- Apply: hand it in when it is right."}, []string{"Schemes", "Add records", "more"}},
 		{"nothing is known", nothing, "[Monthly export] October 2026: 12 lack data · Jiayuan community",
-			[]string{"x: something that nobody foresaw", "and 2 more", "greentally record add"}, []string{"--type", "[Fail]"}},
+			[]string{"something that nobody foresaw", "and 2 more", "greentally record add"}, []string{"--type", "[Fail]"}},
 		{"nothing but a file", filesOnly, "[Monthly export] October 2026: No indicator has a verdict · unknown",
 			[]string{"jiayuan-2026-10.zip (1.2\u00a0MB)", "Evidence bundle"}, []string{"Pass", "["}},
 	} {
@@ -357,14 +353,11 @@ func TestMonthIsNoMarkup(t *testing.T) {
 	o.Names = func(string) (*greentally.Community, *time.Location, bool) {
 		return &greentally.Community{ID: "x", Name: text(evil, evil)}, nil, true
 	}
-	o.RecordTypes = func(string) (greentally.RecordType, bool) {
-		return greentally.RecordType{Title: text(evil, evil)}, true
-	}
 	bad := indicator(evil, evil, evil, 0.1, 0.5)
 	bad.Unit = evil
 	month := mail.Month{
 		Community: "x\r\nBcc: x@example.org; rm -rf ~", Month: october,
-		Indicators: []greentally.IndicatorValue{bad, lacking("a", evil, evil, evil), lacking("b", evil, evil, "x: there is no survey in 2026-10 that says it")},
+		Indicators: []greentally.IndicatorValue{bad, lacking("a", evil, evil, text(evil, evil)), lacking("b", evil, evil, text(evil, evil), "survey; rm -rf ~")},
 		Assessments: []greentally.Assessment{{Scheme: evil, Title: text(evil, evil), LevelTitle: text(evil, evil), Total: 1, AtMost: 1, Verdict: greentally.Fail, Barred: []string{evil, "i"},
 			Items: []greentally.ItemResult{{Item: "i", Title: text(evil, evil), AtMost: 1, Points: 1, Indicators: []string{evil, "a"}}}}},
 		Files: []mail.File{{Name: evil, MediaType: evil, Data: []byte("x")}},
@@ -382,7 +375,7 @@ func TestMonthIsNoMarkup(t *testing.T) {
 		if strings.Contains(got.Text, "\u202e") || strings.ContainsAny(got.Subject, "\r\n\u202e") {
 			t.Errorf("subject %q, text %s", got.Subject, got.Text)
 		}
-		if !strings.Contains(got.Text, "--community xBccxexampleorgrm-rf --type survey --date 2026-10-31") {
+		if !strings.Contains(got.Text, "--community xBccxexampleorgrm-rf --type surveyrm-rf --date 2026-10-31") {
 			t.Errorf("no command that is safe to copy:\n%s", got.Text)
 		}
 	}

@@ -154,7 +154,7 @@ func (t *templates) try() error {
 		Community: "c", Month: greentally.Month{Year: 2026, Month: time.October},
 		Indicators: []greentally.IndicatorValue{
 			{Indicator: "f", Unit: "ratio", Value: &value, Target: &greentally.Target{AtLeast: &bound}, Verdict: greentally.Fail},
-			{Indicator: "l", Reason: "x: there is no survey in 2026-10 that says it", Verdict: greentally.InsufficientData},
+			{Indicator: "l", Reason: greentally.Text{EN: "t"}, Lacks: []string{"survey"}, Verdict: greentally.InsufficientData},
 		},
 		Assessments: []greentally.Assessment{{
 			Scheme: "s", Total: 10, AtMost: 10, LevelTitle: greentally.Text{EN: "t"}, Barred: []string{"v"}, Verdict: greentally.Fail,

@@ -7,16 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"greentally"
-	"greentally/devices"
-	"greentally/internal/strictyaml"
-	"greentally/records"
-	"greentally/rules/alerts"
-	"greentally/rules/factors"
-	"greentally/rules/indicators"
 )
 
 // Every word is there in both languages, and has the same put in.
@@ -119,56 +112,6 @@ func TestLines(t *testing.T) {
 	}
 	if got := []rune(lines(strings.Repeat("长", 5000))); len(got) != 2000 {
 		t.Errorf("a long text has %d characters", len(got))
-	}
-}
-
-// What the shipped indicators say that they lack is known in both languages.
-func TestReasons(t *testing.T) {
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	registry, err := devices.Load(devices.Options{Communities: strictyaml.Folder{Name: "none", FS: fstest.MapFS{}}})
-	must(err)
-	types, err := records.LoadTypes(records.Shipped())
-	must(err)
-	figures, err := factors.Load(factors.Shipped())
-	must(err)
-	watched, err := alerts.Load(registry.Kind, alerts.Shipped())
-	must(err)
-	set, err := indicators.Load(indicators.Vocabulary{Kind: registry.Kind, RecordType: types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, indicators.Shipped())
-	must(err)
-
-	bare := &greentally.Community{ID: "c", Households: 100, Population: 300}
-	equipped := *bare
-	for _, kind := range registry.Kinds() {
-		for _, stream := range []greentally.Stream{greentally.Recyclable, greentally.Hazardous, greentally.Food, greentally.Residual} {
-			equipped.Devices = append(equipped.Devices, &greentally.Device{Community: "c", ID: kind.Name + "-" + string(stream), Kind: kind.Name, Stream: stream})
-		}
-	}
-	w := &writer{Mailer: &Mailer{options: Options{Kinds: registry.Kind, RecordTypes: types.Type}}, words: table(t, "zh")}
-	english := regexp.MustCompile(`[a-z]+ [a-z]+`)
-	month := greentally.Month{Year: 2026, Month: time.October}
-	n := 0
-	for _, c := range []*greentally.Community{bare, &equipped} {
-		for _, v := range set.Compute(indicators.Evidence{Community: c, Month: month, Through: month.Last()}) {
-			if v.Verdict != greentally.InsufficientData {
-				continue
-			}
-			n++
-			reason, record := w.reason(v)
-			if reason == "" || english.MatchString(reason) {
-				t.Errorf("%s: %q is %q", v.Indicator, v.Reason, reason)
-			}
-			if said := strings.Contains(v.Reason, "there is no "); said != (record != "") {
-				t.Errorf("%s: %q lacks a record %q", v.Indicator, v.Reason, record)
-			}
-		}
-	}
-	if n < 2*30 {
-		t.Errorf("%d reasons", n)
 	}
 }
 

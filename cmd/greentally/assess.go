@@ -111,21 +111,21 @@ func writeAssessment(out io.Writer, a greentally.Assessment, language string) er
 		}
 		reasons := slices.Clone(item.Reasons)
 		if item.EstimatedShare > 0 {
-			reasons = append(reasons, fmt.Sprintf(words["estimated"], 100*item.EstimatedShare))
+			reasons = append(reasons, greentally.Textf("%s 的质量为估算", "%s of the mass is estimated", greentally.Percent(item.EstimatedShare)))
 		}
 		title := item.Title.In(language)
 		if !item.Verified {
 			title += " *"
 		}
-		t.AppendRow(table.Row{item.Item, title, pointsOf(item.AtLeast, item.AtMost, item.Points), reportWords[language][string(item.Verdict)], shorten(strings.Join(reasons, "; "), 90)})
+		t.AppendRow(table.Row{item.Item, title, pointsOf(item.AtLeast, item.AtMost, item.Points), reportWords[language][string(item.Verdict)], shorten(greentally.JoinTexts(reasons, "；", "; ").In(language), 90)})
 	}
 	for _, part := range a.Parts {
 		t.AppendRow(table.Row{part.Scheme, "", pointsOf(part.AtLeast, part.AtMost, part.Weight), "", ""})
 	}
 	t.AppendFooter(table.Row{"", words["total"], pointsOf(a.AtLeast, a.AtMost, a.Total), reportWords[language][string(a.Verdict)], a.LevelTitle.In(language)})
 	t.Render()
-	if a.Reason != "" {
-		if _, err := fmt.Fprintln(out, a.Reason); err != nil {
+	if why := a.Reason.In(language); why != "" {
+		if _, err := fmt.Fprintln(out, why); err != nil {
 			return err
 		}
 	}
@@ -174,12 +174,12 @@ func pointsOf(least, most, of float64) string {
 func assessWords() map[string]map[string]string {
 	return map[string]map[string]string{
 		"zh": {"scheme": "标准", "title": "名称", "points": "得分", "complete": "条目完整", "verified": "已核对原文", "verdict": "结论", "level": "等级", "item": "条目", "reasons": "依据与原因",
-			"total": "合计", "true": "是", "false": "否", "estimated": "%.1f %% 的质量为估算",
+			"total": "合计", "true": "是", "false": "否",
 			"source": "依据：", "effective": "%s施行", "from": "自 %s 起", "until": "至 %s 止",
 			"unverified": "注意：未全部与原文核对（未核对的条目标有 *），引用前请核对原文。",
 			"incomplete": "注意：未收录原文的全部条目，因此不能判定为达标。"},
 		"en": {"scheme": "scheme", "title": "title", "points": "points", "complete": "complete", "verified": "verified", "verdict": "verdict", "level": "level", "item": "item", "reasons": "reasons",
-			"total": "total", "true": "yes", "false": "no", "estimated": "%.1f %% of the mass is estimated",
+			"total": "total", "true": "yes", "false": "no",
 			"source": "Source: ", "effective": "In effect%s", "from": " from %s", "until": " until %s",
 			"unverified": "Caution: not all of this was compared with the document (items that were not have a *). Compare it before you rely on it.",
 			"incomplete": "Caution: not all items of the document are here, so it cannot be passed."},

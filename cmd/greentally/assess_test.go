@@ -29,14 +29,14 @@ func assessments() []greentally.Assessment {
 				{Item: "accident", Title: text("无事故", "No accident"), Rule: "veto", Verified: true, Verdict: greentally.Pass},
 				{Item: "satisfaction", Title: text("满意率", "Satisfaction"), Group: basic, Rule: "basic", AtLeast: 2, AtMost: 2, Points: 2, Verdict: greentally.Pass},
 				{Item: "bins", Title: text("收集设施", "Bins"), Group: work, Rule: "deduction", Verified: true, AtLeast: 4, AtMost: 4, Points: 5, Verdict: greentally.Fail,
-					Reasons: []string{"dirty: −1 by record R1"}, Records: []string{"R1"}},
+					Reasons: []greentally.Text{text("脏污：扣 1 分（记录 R1）", "Dirty: −1 by record R1")}, Records: []string{"R1"}},
 				{Item: "diversion", Title: text("分流率", "Diversion"), Group: work, Rule: "tiers", Verified: true, AtLeast: 3, AtMost: 3, Points: 6, Verdict: greentally.Fail,
-					Reasons: []string{"diversion with diversion = 0.6: 3 points"}, Indicators: []string{"diversion"}, EstimatedShare: 0.25},
+					Reasons: []greentally.Text{text("分流率 = 60%：得 3 分", "Diversion = 60%: 3 points")}, Indicators: []string{"diversion"}, EstimatedShare: 0.25},
 			},
 			Parts:   []greentally.PartResult{{Scheme: "voice", Weight: 10, AtLeast: 0, AtMost: 7.5}},
-			AtLeast: 9, AtMost: 16.5, Total: 23, Verdict: greentally.Pass, Level: "silver", LevelTitle: text("银牌", "Silver"), Reason: "a reason"},
+			AtLeast: 9, AtMost: 16.5, Total: 23, Verdict: greentally.Pass, Level: "silver", LevelTitle: text("银牌", "Silver"), Reason: text("一个原因", "a reason")},
 		{Community: "jiayuan", Month: october, Scheme: "past", Title: text("旧标准", "Past"), Source: "a notice", Effective: greentally.Period{Until: &from},
-			Verified: true, Items: []greentally.ItemResult{}, Verdict: greentally.NoTarget, Reason: "the scheme is in effect until 2026-01-01, so not in 2026-10"},
+			Verified: true, Items: []greentally.ItemResult{}, Verdict: greentally.NoTarget, Reason: text("本标准的施行期至 2026-01-01 止，不含 2026-10", "the scheme is in effect until 2026-01-01, so not in 2026-10")},
 	}
 }
 

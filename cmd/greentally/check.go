@@ -73,7 +73,7 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			more, err = rules.Check()
 			ran += more
 			all = append(all, err)
-			certification, err := openSchemes(c, set)
+			certification, err := openSchemes(c, set, types)
 			if err != nil {
 				return errors.Join(append(all, err)...)
 			}

@@ -489,7 +489,7 @@ func TestReportIsRight(t *testing.T) {
 		if w := want[v.Indicator]; !near(value, w.value) || !near(v.Completeness, w.completeness) || v.Verdict != w.verdict {
 			t.Errorf("%s is %v, completeness %v, %s; want %+v", v.Indicator, value, v.Completeness, v.Verdict, w)
 		}
-		if (v.Verdict == greentally.InsufficientData) != (v.Reason != "") {
+		if (v.Verdict == greentally.InsufficientData) != (v.Reason != (greentally.Text{})) {
 			t.Errorf("%s: verdict %s for the reason %q", v.Indicator, v.Verdict, v.Reason)
 		}
 	}

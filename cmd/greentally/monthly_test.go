@@ -116,7 +116,7 @@ func newMonthly(t *testing.T) (*monthly, *postbox) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := openSchemes(c, set)
+	all, err := openSchemes(c, set, types)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,8 +111,8 @@ func openRecordTypes(c config) (*records.Types, error) {
 }
 
 // openSchemes loads the certification schemes that are shipped, and the user's own.
-func openSchemes(c config, set *indicators.Set) (*schemes.Set, error) {
-	all, err := schemes.Load(set.Units(), withOwn(schemes.Shipped(), c.Schemes)...)
+func openSchemes(c config, set *indicators.Set, types *records.Types) (*schemes.Set, error) {
+	all, err := schemes.Load(schemes.Vocabulary{Units: set.Units(), RecordType: types.Type}, withOwn(schemes.Shipped(), c.Schemes)...)
 	if err != nil {
 		return nil, fmt.Errorf("schemes:\n%w", err)
 	}

@@ -107,7 +107,7 @@ func (p *program) evidence(ctx context.Context, community, monthText string) (e 
 	if err != nil {
 		return e, err
 	}
-	if e.schemes, err = openSchemes(c, set); err != nil {
+	if e.schemes, err = openSchemes(c, set, types); err != nil {
 		return e, err
 	}
 	log := p.logger(c)
@@ -171,8 +171,8 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 		}
 	}
 	for _, v := range values {
-		if v.Reason != "" && report.HasEvidence(v) {
-			if _, err := fmt.Fprintf(out, "%s: %s\n", v.Title.In(language), v.Reason); err != nil {
+		if v.Reason != (greentally.Text{}) && report.HasEvidence(v) {
+			if _, err := fmt.Fprintln(out, greentally.Textf("%s：%s", "%s: %s", v.Title, v.Reason).In(language)); err != nil {
 				return err
 			}
 		}

@@ -107,7 +107,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	certification, err := openSchemes(c, set)
+	certification, err := openSchemes(c, set, types)
 	if err != nil {
 		return err
 	}

@@ -314,7 +314,7 @@ func (v *verification) rules() (*schemes.Set, error) {
 	if v.set, err = indicators.Load(indicators.Vocabulary{Kind: v.kind, RecordType: v.types.Type, Factor: figures.Factor, AlertRule: watched.OfDevices}, folder("indicators")); err != nil {
 		return nil, err
 	}
-	return schemes.Load(v.set.Units(), folder("schemes"))
+	return schemes.Load(schemes.Vocabulary{Units: v.set.Units(), RecordType: v.types.Type}, folder("schemes"))
 }
 
 // strange says which rules are not those that this program ships: an assessor reads them.

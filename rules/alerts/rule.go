@@ -138,9 +138,13 @@ func Load(kinds func(string) (*greentally.Kind, bool), folders ...strictyaml.Fol
 // Len returns how many rules there are.
 func (s *Set) Len() int { return len(s.rules) }
 
-// OfDevices reports whether there is a rule of that name, about devices.
-func (s *Set) OfDevices(name string) bool {
-	return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.Alert == name && r.Indicator == "" })
+// OfDevices returns the title of the rule of that name, if there is one about devices.
+func (s *Set) OfDevices(name string) (title greentally.Text, ok bool) {
+	i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.Alert == name && r.Indicator == "" })
+	if i < 0 {
+		return title, false
+	}
+	return s.rules[i].Title, true
 }
 
 // parse checks and compiles a rule.

@@ -151,14 +151,14 @@ func (s *Set) Check() (ran int, err error) {
 }
 
 func (t *test) run(f *greentally.Factor) error {
-	v, err := f.At(t.Day, t.Of)
+	v, ok := f.At(t.Day, t.Of)
 	switch {
-	case t.Want == nil && err == nil:
+	case t.Want == nil && ok:
 		return fmt.Errorf("it is %v, of %d, and should not be there yet", v.Value, v.Year)
 	case t.Want == nil:
 		return nil
-	case err != nil:
-		return err
+	case !ok:
+		return fmt.Errorf("it is not there yet, want %v, of %d", *t.Want, t.Year)
 	case v.Value != *t.Want || v.Year != t.Year:
 		return fmt.Errorf("it is %v, of %d, want %v, of %d", v.Value, v.Year, *t.Want, t.Year)
 	}

@@ -174,7 +174,7 @@ func (t *test) run(s *Set, indicator string) error {
 		all = append(all, fmt.Errorf("the share of estimated mass is %v, want %v", got.EstimatedShare, want.Estimated))
 	}
 	if got.Verdict != want.Verdict {
-		all = append(all, fmt.Errorf("verdict is %s (%s), want %s", got.Verdict, got.Reason, want.Verdict))
+		all = append(all, fmt.Errorf("verdict is %s (%s), want %s", got.Verdict, got.Reason.EN, want.Verdict))
 	}
 	return errors.Join(all...)
 }

@@ -64,7 +64,7 @@ func (s *Set) compute(g *gathered) ([]greentally.IndicatorValue, []greentally.Wo
 			v, parts, inputs, err := ind.compute(g)
 			if err != nil { // of this indicator alone, and no trying again helps
 				v.Value, v.Numerator, v.Denominator, v.Uncertainty, v.Verdict = nil, nil, nil, nil, greentally.InsufficientData
-				v.Reason = "it cannot be computed: " + err.Error()
+				v.Reason, v.Lacks = greentally.Textf("无法计算：%v", "it cannot be computed: %v", err), nil
 				parts = nil
 			}
 			values[these[n]] = computed{v, parts, inputs}
@@ -171,8 +171,10 @@ func envOfCommunity(c *greentally.Community) communityEnv {
 type summed struct {
 	greentally.InputValue
 	size, estimated float64 // of what it sums, if that rests on masses, and of that the estimated part
-	reason          string  // why there is no value
 	uncertainty     float64 // standard
+
+	reason greentally.Text // why there is no value
+	lacks  []string        // types of record, of which there would have to be one
 
 	rows  []greentally.WorkingRow // if these are kept
 	times *greentally.TimesWorking
@@ -186,8 +188,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 		Floor: ind.Completeness, Target: ind.Target, Completeness: 1, Verdict: greentally.InsufficientData,
 	}
 	formula := map[string]any{"community": envOfCommunity(g.Community)}
-	type lack struct{ inputs, reason string }
-	var missing []lack
+	var missing []greentally.Text
 	present := false
 	var size, estimated float64
 	for i := range ind.inputs {
@@ -206,11 +207,8 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 		size += in.size
 		estimated += in.estimated
 		if in.Value == nil {
-			if n := len(missing); n > 0 && missing[n-1].reason == in.reason { // say it once
-				missing[n-1].inputs += ", " + in.Name
-			} else {
-				missing = append(missing, lack{in.Name, in.reason})
-			}
+			missing = append(missing, in.reason)
+			v.Lacks = append(v.Lacks, in.lacks...)
 			continue
 		}
 		formula[in.Name] = *in.Value
@@ -220,15 +218,11 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	}
 	if !present {
 		v.Completeness = 0
-		missing = append(missing, lack{"inputs", "nothing is meant by any of them"})
+		missing = append(missing, greentally.Text{ZH: "没有任何可计入的设备或记录", EN: "there is no device and no record that counts"})
 	}
 	if len(missing) > 0 {
-		for i, m := range missing {
-			if i > 0 {
-				v.Reason += "; "
-			}
-			v.Reason += m.inputs + ": " + m.reason
-		}
+		slices.Sort(v.Lacks)
+		v.Reason, v.Lacks = because(missing), slices.Compact(v.Lacks)
 		return v, nil, inputs, nil
 	}
 	numerator, denominator, err := ind.evaluate(formula)
@@ -237,7 +231,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	}
 	v.Numerator, v.Denominator = &numerator, &denominator
 	if denominator == 0 {
-		v.Reason = "the denominator is 0"
+		v.Reason = greentally.Text{ZH: "分母为 0", EN: "the denominator is 0"}
 		return v, nil, inputs, nil
 	}
 	value := numerator / denominator
@@ -255,7 +249,7 @@ func (ind *indicator) compute(g *gathered) (v greentally.IndicatorValue, parts m
 	}
 	switch {
 	case v.Completeness < v.Floor:
-		v.Reason = fmt.Sprintf("completeness %.3f is below %.3f", v.Completeness, v.Floor)
+		v.Reason = greentally.Textf("完整度 %s，低于要求的 %s", "completeness %s is below the %s that is needed", greentally.Percent(v.Completeness), greentally.Percent(v.Floor))
 	case v.Target == nil:
 		v.Verdict = greentally.NoTarget
 	case v.Target.AtLeast != nil && value >= *v.Target.AtLeast, v.Target.AtMost != nil && value <= *v.Target.AtMost:
@@ -399,7 +393,7 @@ func (in *compiled) sumAlerts(g *gathered) (v summed, err error) {
 		v.Alerts = append(v.Alerts, greentally.AlertSpan{Device: a.Device, Since: a.Since, Ended: a.Ended})
 	}
 	if len(v.Alerts) == 0 {
-		v.reason = fmt.Sprintf("there was no alert %s in %s", in.Alert, g.Month)
+		v.reason = noAlert(in.title, g.Month)
 		return v, nil
 	}
 	value := total.Float()
@@ -414,10 +408,10 @@ func (in *compiled) takeFactor(g *gathered) (s summed, err error) {
 	if err != nil {
 		return s, err
 	}
-	v, err := in.factor.At(g.Month.Last(), of.(string))
-	if err != nil {
-		s.reason = err.Error()
-		return s, nil //nolint:nilerr // a factor that is not there yet is a missing value, with its reason
+	v, ok := in.factor.At(g.Month.Last(), of.(string))
+	if !ok {
+		s.reason = noFactor(&in.factor, of.(string), g.Month.Last())
+		return s, nil
 	}
 	s.Value, s.Completeness, s.Factor = &v.Value, 1, &v
 	return s, nil
@@ -426,7 +420,8 @@ func (in *compiled) takeFactor(g *gathered) (s summed, err error) {
 // takePart takes a part of another indicator.
 func (in *compiled) takePart(g *gathered) (s summed) {
 	other := g.done[in.Indicator]
-	s.Name, s.Indicator, s.Completeness, s.EstimatedShare, s.reason = in.name, in.Indicator, other.Completeness, other.EstimatedShare, other.Reason
+	s.Name, s.Indicator, s.Completeness, s.EstimatedShare = in.name, in.Indicator, other.Completeness, other.EstimatedShare
+	s.reason, s.lacks = greentally.Textf("%s：%s", "%s: %s", other.Title, other.Reason), other.Lacks
 	for _, input := range other.Inputs {
 		s.Devices = append(s.Devices, input.Devices...)
 		s.Records = append(s.Records, input.Records...)
@@ -482,11 +477,7 @@ func (in *compiled) sumRecords(g *gathered, ind *indicator) (v summed, err error
 		v.Records = append(v.Records, r.ID)
 	}
 	if len(counted) == 0 {
-		when := "in " + g.Month.String()
-		if ind.Months > 1 {
-			when = fmt.Sprintf("in the %d months to %s", ind.Months, g.Month)
-		}
-		v.reason = fmt.Sprintf("there is no %s %s that says it", in.Record, when)
+		v.reason, v.lacks = noRecord(in.meant(), g.Month, ind.Months), []string{in.Record}
 		return v, nil
 	}
 	value := total.Float()
@@ -624,19 +615,19 @@ func (in *compiled) sumDays(g *gathered) (v summed, err error) {
 		v.times.Records[stream] = f.records
 		v.Records = append(v.Records, f.records...)
 		if len(f.records) == 0 {
-			v.reason = fmt.Sprintf("there is no %s of the stream %s in %s", in.Times.Record, stream, g.Month)
+			v.reason, v.lacks = noRecordOf(stream, in.timesTitle.WithID(in.Times.Record), g.Month), []string{in.Times.Record}
 			return v, nil
 		}
 	}
 	switch {
 	case len(v.Devices) == 0:
-		v.reason = fmt.Sprintf("no device of kind %s is meant by it", in.Kind)
+		v.reason = noDevice(in.meant())
 		return v, nil
 	case g.expected == 0:
-		v.reason = "no day of the month is over yet"
+		v.reason = greentally.Text{ZH: "本月尚无一天结束", EN: "no day of the month is over yet"}
 		return v, nil
 	case counted == 0:
-		v.reason = fmt.Sprintf("none of %d devices has a device-day", len(v.Devices))
+		v.reason = noDays(len(v.Devices), cmp.Or(in.title, greentally.Text{ZH: in.Kind, EN: in.Kind}))
 		return v, nil
 	}
 	value := total.Float()

@@ -99,7 +99,7 @@ type Vocabulary struct {
 	Kind       func(name string) (*greentally.Kind, bool)
 	RecordType func(name string) (greentally.RecordType, bool)
 	Factor     func(name string) (greentally.Factor, bool)
-	AlertRule  func(name string) bool // whether there is one about devices
+	AlertRule  func(name string) (title greentally.Text, ok bool) // of those about devices
 }
 
 type indicator struct {
@@ -121,6 +121,10 @@ type compiled struct {
 	needs        []string               // quantities, or values of records
 	leaves       map[string]*vm.Program // what value takes from its environment, as it is written there
 	factor       greentally.Factor
+
+	title      greentally.Text // of the kind, the type of record or the alert rule
+	values     []greentally.RecordValue
+	timesTitle greentally.Text // of the type of record in Times
 }
 
 // defaultFloor is the completeness below which there is no verdict, unless the file
@@ -305,6 +309,7 @@ func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any,
 		add(at("kind"), "there is no kind %q", in.Kind)
 		return
 	}
+	in.title = kind.Title
 	env := dayEnv(kind)
 	var err error
 	if in.Where != "" {
@@ -349,6 +354,8 @@ func (s *Set) parseDayInput(in *compiled, at func(string) []any, add func([]any,
 			add(at("times"), "there is no type of record %q", f.Record)
 		} else if !hasValue(t, f.Value) || !hasValue(t, f.Weight) {
 			add(at("times"), "a %s has not both of the values %s and %s", f.Record, f.Value, f.Weight)
+		} else {
+			in.timesTitle = t.Title
 		}
 	}
 }
@@ -360,6 +367,7 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 		add(at("record"), "there is no type of record %q", in.Record)
 		return
 	}
+	in.title, in.values = t.Title, t.Values
 	env := map[string]any{"record": recordEnv{}}
 	for _, v := range t.Values {
 		env[v.Name] = 0.0
@@ -383,7 +391,8 @@ func (s *Set) parseRecordInput(in *compiled, at func(string) []any, add func([]a
 
 // parseAlertInput compiles an input that sums over alerts.
 func (s *Set) parseAlertInput(in *compiled, at func(string) []any, add func([]any, string, ...any)) {
-	if !s.words.AlertRule(in.Alert) {
+	var ok bool
+	if in.title, ok = s.words.AlertRule(in.Alert); !ok {
 		add(at("alert"), "there is no alert rule %q about devices", in.Alert)
 	}
 	env := map[string]any{"alert": alertEnv{}}

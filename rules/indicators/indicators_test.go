@@ -360,7 +360,7 @@ func TestWhatCannotBeComputedIsNoVerdict(t *testing.T) {
 	for _, v := range values {
 		switch v.Indicator {
 		case "lighting_saving":
-			if v.Value != nil || v.Verdict != greentally.InsufficientData || !strings.Contains(v.Reason, "cannot be computed") {
+			if v.Value != nil || v.Verdict != greentally.InsufficientData || !strings.Contains(v.Reason.EN, "cannot be computed") {
 				t.Errorf("%s is %v, %s: %s", v.Indicator, v.Value, v.Verdict, v.Reason)
 			}
 		case "food_separation":
@@ -368,7 +368,7 @@ func TestWhatCannotBeComputedIsNoVerdict(t *testing.T) {
 				t.Errorf("%s has a value", v.Indicator)
 			}
 		case "separate_collection":
-			if v.Reason == "" || strings.Contains(v.Reason, "cannot be computed") {
+			if v.Reason == (greentally.Text{}) || strings.Contains(v.Reason.EN, "cannot be computed") {
 				t.Errorf("%s: %q", v.Indicator, v.Reason)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"greentally"
@@ -74,32 +75,55 @@ func gather(e Evidence) (*gathered, error) {
 
 // known are the values that a scheme's expressions can be evaluated with.
 type known struct {
-	values map[string]float64 // by what expressions call it
-	env    map[string]any
-	why    map[string]string // why what is there does not count
+	values     map[string]float64 // by what expressions call it
+	env        map[string]any
+	why        map[string]greentally.Text // why what is there does not count
+	indicators map[string]*greentally.IndicatorValue
 }
 
 // missing says why there is no value of what an expression refers to.
-func (k *known) missing(ref string) string {
-	if why, ok := k.why[ref]; ok {
-		return ref + ": " + why
+func (k *known) missing(ref string) greentally.Text {
+	why, ok := k.why[ref]
+	if !ok {
+		why = greentally.Text{ZH: "本月没有数值", EN: "there is no value for the month"}
 	}
-	return ref + ": there is no value for the month"
+	return greentally.Textf("%s：%s", "%s: %s", k.title(ref), why)
+}
+
+// title returns what is called so in expressions.
+func (k *known) title(ref string) greentally.Text {
+	switch v := k.indicators[ref]; {
+	case ref == households:
+		return greentally.Text{ZH: "户数", EN: "households"}
+	case ref == population:
+		return greentally.Text{ZH: "人口", EN: "population"}
+	case v != nil && v.Title != (greentally.Text{}):
+		return v.Title
+	}
+	return greentally.Text{ZH: ref, EN: ref}
+}
+
+// shown writes the value of what is called so in expressions.
+func (k *known) shown(ref string) string {
+	if v := k.indicators[ref]; v != nil && v.Unit == "ratio" {
+		return greentally.Percent(*v.Value)
+	}
+	return strconv.FormatFloat(math.Round(1e4*k.values[ref])/1e4, 'f', -1, 64)
 }
 
 // known returns what counts for the scheme.
 func (c *scheme) known(g *gathered) *known {
-	k := &known{values: map[string]float64{}, env: map[string]any{}, why: map[string]string{}}
+	k := &known{values: map[string]float64{}, env: map[string]any{}, why: map[string]greentally.Text{}, indicators: g.indicators}
 	for name, v := range g.indicators {
 		switch {
 		case v.Value == nil || math.IsNaN(*v.Value) || math.IsInf(*v.Value, 0):
-			k.why[name] = cmp.Or(v.Reason, "it could not be computed")
+			k.why[name] = cmp.Or(v.Reason, greentally.Text{ZH: "无法计算", EN: "it could not be computed"})
 		case v.Completeness < c.Completeness:
-			k.why[name] = fmt.Sprintf("completeness %.3f is below the %.3f of this scheme", v.Completeness, c.Completeness)
+			k.why[name] = greentally.Textf("完整度 %s，低于本标准要求的 %s", "completeness %s is below the %s of this scheme", greentally.Percent(v.Completeness), greentally.Percent(c.Completeness))
 		case v.Verdict == greentally.InsufficientData:
-			k.why[name] = cmp.Or(v.Reason, "the data do not suffice")
+			k.why[name] = cmp.Or(v.Reason, greentally.Text{ZH: "数据不足", EN: "the data do not suffice"})
 		case v.EstimatedShare > 0 && c.EstimatedMass == forbidden:
-			k.why[name] = fmt.Sprintf("%.1f %% of its mass was estimated from filling levels, and this scheme wants it weighed", v.EstimatedShare*100)
+			k.why[name] = greentally.Textf("%s 的质量由满溢度估算，而本标准要求称重", "%s of its mass was estimated from filling levels, and this scheme wants it weighed", greentally.Percent(v.EstimatedShare))
 		default:
 			k.values[name] = *v.Value
 			k.env[name] = *v.Value
@@ -111,7 +135,7 @@ func (c *scheme) known(g *gathered) *known {
 		if value > 0 {
 			k.values[ref] = value
 		} else {
-			k.why[ref] = "the community's file does not say"
+			k.why[ref] = greentally.Text{ZH: "社区档案没有填写", EN: "the community's file does not say"}
 		}
 	}
 	return k
@@ -125,7 +149,7 @@ func (c *scheme) assess(g *gathered) (greentally.Assessment, error) {
 	}
 	if !c.Effective.Has(g.Month) {
 		a.Verdict = greentally.NoTarget
-		a.Reason = fmt.Sprintf("the scheme is in effect %s, so not in %s", c.Effective, g.Month)
+		a.Reason = greentally.Textf("本标准的施行期%s，不含 %s", "the scheme is in effect %s, so not in %s", c.Effective.Text(), g.Month)
 		return a, nil
 	}
 	a.Total = c.Total
@@ -202,26 +226,28 @@ func (c *scheme) absent() float64 {
 
 // conclude sets level, verdict and reason.
 func (c *scheme) conclude(a *greentally.Assessment, k *known, unknown []string) error {
-	var doubts []string
-	if len(unknown) > 0 {
-		doubts = append(doubts, "the evidence does not suffice for "+strings.Join(unknown, ", "))
+	var doubts []greentally.Text
+	switch n := len(unknown); {
+	case n > mostNamed:
+		doubts = append(doubts, greentally.Textf("%d 个条目证据不足", "the evidence does not suffice for %d items", n))
+	case n > 0:
+		doubts = append(doubts, greentally.Textf("以下条目证据不足：%s", "the evidence does not suffice for %s", c.titles(unknown)))
 	}
 	if !a.Complete {
-		doubts = append(doubts, "not all items of the document are in the scheme's file")
+		doubts = append(doubts, greentally.Text{ZH: "未收录原文的全部条目", EN: "not all items of the document are in the scheme's file"})
 	}
-	doubt := strings.Join(doubts, "; ")
 	if len(a.Barred) > 0 {
 		a.Verdict = greentally.Fail
-		a.Reason = "not met: " + strings.Join(a.Barred, ", ")
+		a.Reason = greentally.Textf("未满足：%s", "not met: %s", c.titles(a.Barred))
 		return nil
 	}
 	certain := len(a.Open) == 0 && a.Complete // no condition can still bar
 	if len(c.Levels) == 0 {
 		switch {
 		case !certain || a.AtLeast < a.AtMost:
-			a.Verdict, a.Reason = greentally.InsufficientData, doubt
+			a.Verdict, a.Reason = greentally.InsufficientData, because(doubts)
 		case a.Total > 0:
-			a.Verdict, a.Reason = greentally.NoTarget, "the scheme has points and no levels"
+			a.Verdict, a.Reason = greentally.NoTarget, greentally.Text{ZH: "本标准只计分，不分等级", EN: "the scheme has points and no levels"}
 		default:
 			a.Verdict = greentally.Pass
 		}
@@ -239,9 +265,7 @@ func (c *scheme) conclude(a *greentally.Assessment, k *known, unknown []string) 
 	if err != nil {
 		return err
 	}
-	if doubt = strings.Join(slices.Compact(append(doubts, missing...)), "; "); doubt == "" {
-		doubt = "the points are not known exactly"
-	}
+	doubt := cmp.Or(because(slices.Compact(append(doubts, missing...))), greentally.Text{ZH: "得分尚不能确定", EN: "the points are not known exactly"})
 	passes := func(at int) bool { return at >= 0 && c.Levels[at].Pass }
 	anyPass := slices.ContainsFunc(c.Levels, func(l Level) bool { return l.Pass })
 	if worst == best && best >= 0 {
@@ -251,21 +275,50 @@ func (c *scheme) conclude(a *greentally.Assessment, k *known, unknown []string) 
 	case worst != best && (!anyPass || passes(worst) != passes(best)):
 		a.Verdict, a.Reason = greentally.InsufficientData, doubt
 	case !anyPass:
-		a.Verdict, a.Reason = greentally.NoTarget, "none of the scheme's levels counts as pass"
+		a.Verdict, a.Reason = greentally.NoTarget, greentally.Text{ZH: "本标准没有表示达标的等级", EN: "none of the scheme's levels counts as pass"}
 	case passes(best):
 		a.Verdict = greentally.Pass
 	default:
 		a.Verdict = greentally.Fail
 	}
-	if worst != best && a.Reason == "" {
-		a.Reason = "the level is not known: " + doubt
+	if worst != best && a.Reason == (greentally.Text{}) {
+		a.Reason = greentally.Textf("等级尚不能确定：%s", "the level is not known: %s", doubt)
 	}
 	return nil
 }
 
+// mostNamed is of how many items without evidence each is named.
+const mostNamed = 4
+
+// titles returns what the items and parts of the scheme are called.
+func (c *scheme) titles(ids []string) greentally.Text {
+	var all []greentally.Text
+	for _, id := range ids {
+		all = append(all, greentally.Textf("“%s”", "“%s”", c.titleOf(id)))
+	}
+	return greentally.JoinTexts(all, "、", ", ")
+}
+
+func (c *scheme) titleOf(id string) greentally.Text {
+	if i := slices.IndexFunc(c.Items, func(i Item) bool { return i.ID == id }); i >= 0 {
+		return c.Items[i].Title
+	}
+	of, rest, _ := strings.Cut(id, "/")
+	i := slices.IndexFunc(c.parts, func(part *scheme) bool { return part.Name == of })
+	if rest == "" {
+		return c.parts[i].Title
+	}
+	return c.parts[i].titleOf(rest)
+}
+
+// because joins reasons.
+func because(reasons []greentally.Text) greentally.Text {
+	return greentally.JoinTexts(reasons, "；", "; ")
+}
+
 // level returns the position of the level that the points reach, −1 if none. What is
 // missing for a level's condition is taken to be as it is hoped.
-func (c *scheme) level(points float64, hope bool, k *known) (at int, missing []string, err error) {
+func (c *scheme) level(points float64, hope bool, k *known) (at int, missing []greentally.Text, err error) {
 	for i := range c.Levels {
 		if !c.Levels[i].reached(points) {
 			continue
@@ -326,8 +379,8 @@ type scoring struct {
 	result *greentally.ItemResult
 }
 
-func (s *scoring) say(format string, args ...any) {
-	s.result.Reasons = append(s.result.Reasons, fmt.Sprintf(format, args...))
+func (s *scoring) say(zh, en string, args ...any) {
+	s.result.Reasons = append(s.result.Reasons, greentally.Textf(zh, en, args...))
 }
 
 // settle sets the points that are certain and the points that are possible.
@@ -349,13 +402,13 @@ func (s *scoring) record() *greentally.Record {
 	list := slices.Clone(s.g.records[s.name])
 	list = slices.DeleteFunc(list, func(r *greentally.Record) bool { return !slices.Contains(s.item.Evidence, r.Type) })
 	if len(list) == 0 {
-		s.say("there is no record of type %s for %s in %s", strings.Join(s.item.Evidence, " or "), s.name, s.g.Month)
+		s.say("%[3]s 没有记录：%[1]s，条目 %[2]s", "no record in %[3]s: %[1]s, item %[2]s", greentally.JoinTexts(s.item.types, "或", " or "), s.name, s.g.Month)
 		return nil
 	}
 	r := list[len(list)-1]
 	s.result.Records = []string{r.ID}
 	if wrong := s.item.doubts(r.Values); len(wrong) > 0 {
-		s.say("record %s %s; replace it", r.ID, strings.Join(wrong, ", and "))
+		s.say("记录 %s %s；请更正", "record %s %s; replace it", r.ID, greentally.JoinTexts(wrong, "，且", ", and "))
 		return nil
 	}
 	return r
@@ -375,7 +428,7 @@ func (s *scoring) conditions() error {
 			s.result.Reasons = append(s.result.Reasons, missing...)
 		case !value.(bool):
 			holds = false
-			s.say("not met: %s", s.item.when.shown(s.known))
+			s.say("未满足：%s", "not met: %s", s.item.when.shown(s.known))
 		}
 	}
 	if len(s.item.Evidence) > 0 {
@@ -384,7 +437,7 @@ func (s *scoring) conditions() error {
 			open = true
 		case r.Values[greentally.Met] == 0:
 			holds = false
-			s.say("not met by record %s", r.ID)
+			s.say("记录 %s 认定未满足", "not met by record %s", r.ID)
 		}
 	}
 	switch {
@@ -420,7 +473,7 @@ func (s *scoring) deduct() error {
 			case value == nil:
 			case value.(bool):
 				is, known = 1, true
-				s.say("%s: −%v, because %s", f.ID, f.Points, when.shown(s.known))
+				s.say("%s：扣 %v 分，因%s", "%s: −%v, because %s", f.Title, f.Points, when.shown(s.known))
 			default:
 				known = true
 			}
@@ -428,7 +481,7 @@ func (s *scoring) deduct() error {
 		if record != nil && (when == nil || has(record.Values, f.ID)) {
 			if n := record.Values[f.ID]; n > is {
 				is = n
-				s.say("%s: −%v by record %s", f.ID, f.cost(n), record.ID)
+				s.say("%s：扣 %v 分（记录 %s）", "%s: −%v by record %s", f.Title, tidy(f.cost(n)), record.ID)
 			}
 			known = true
 		}
@@ -467,12 +520,12 @@ func (s *scoring) tier() error {
 	for _, t := range s.item.Tiers {
 		if bound, sign := t.bound(); number*sign >= bound*sign {
 			s.settle(t.Points, t.Points)
-			s.say("%s: %v points", s.item.of.shown(s.known), t.Points)
+			s.say("%s：得 %v 分", "%s: %v points", s.item.of.shown(s.known), t.Points)
 			return nil
 		}
 	}
 	s.settle(0, 0)
-	s.say("%s: below all tiers", s.item.of.shown(s.known))
+	s.say("%s：未达到任何一档", "%s: below all tiers", s.item.of.shown(s.known))
 	return nil
 }
 
@@ -485,5 +538,5 @@ func (s *scoring) judged() {
 	}
 	points := r.Values[greentally.Points]
 	s.settle(points, points)
-	s.say("%v points by record %s", points, r.ID)
+	s.say("%v 分（记录 %s）", "%v points by record %s", tidy(points), r.ID)
 }

@@ -32,7 +32,7 @@ func (s *Set) Accept(r greentally.Record) error {
 	}
 	var all []error
 	for _, doubt := range item.doubts(r.Values) {
-		all = append(all, fmt.Errorf("item %s: the record %s", r.Item, doubt))
+		all = append(all, fmt.Errorf("item %s: the record %s", r.Item, doubt.EN))
 	}
 	return errors.Join(all...)
 }
@@ -64,10 +64,10 @@ func (c *scheme) everyItem() (names []string) {
 }
 
 // doubts says why the values are not what a record of the item says: nothing if they are.
-func (i *Item) doubts(values greentally.Values) (all []string) {
+func (i *Item) doubts(values greentally.Values) (all []greentally.Text) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if wrong := i.doubt(name, values[name]); wrong != "" {
-			all = append(all, fmt.Sprintf("says %s = %v, but %s", name, values[name], wrong))
+		if wrong := i.doubt(name, values[name]); wrong != (greentally.Text{}) {
+			all = append(all, greentally.Textf("写的是 %s = %v，但%s", "says %s = %v, but %s", name, values[name], wrong))
 		}
 	}
 	if len(all) > 0 {
@@ -76,55 +76,55 @@ func (i *Item) doubts(values greentally.Values) (all []string) {
 	switch i.Rule {
 	case Deduction:
 		if has(values, greentally.Met) && (values[greentally.Met] != 1 || len(values) > 1) {
-			return []string{"must say which faults were found, or only met: 1 if there were none; there are " + i.faultIDs()}
+			return []greentally.Text{greentally.Textf("须写明发现了哪些扣分项（%s），没有发现则只写 met: 1", "must say which faults were found, or only met: 1 if there were none; there are %s", i.faultIDs())}
 		}
 	case Judged:
 		if !has(values, greentally.Points) {
-			return []string{fmt.Sprintf("gives no points; it must say points from 0 to %v", i.Points)}
+			return []greentally.Text{greentally.Textf("没有评分，须写 points，0 到 %v", "gives no points; it must say points from 0 to %v", i.Points)}
 		}
 	default:
 		if !has(values, greentally.Met) {
-			return []string{"does not say whether it is met; it must say met: 1 or met: 0"}
+			return []greentally.Text{{ZH: "没有写明是否满足，须写 met: 1 或 met: 0", EN: "does not say whether it is met; it must say met: 1 or met: 0"}}
 		}
 	}
 	return nil
 }
 
 // doubt says why a record of the item cannot have the value: nothing if it can.
-func (i *Item) doubt(name string, value float64) string {
+func (i *Item) doubt(name string, value float64) greentally.Text {
 	switch {
 	case i.Rule == Deduction:
 		return i.doubtCount(name, value)
 	case i.Rule == Judged && !(name == greentally.Points && value >= 0 && value <= i.Points):
-		return fmt.Sprintf("it can only say points from 0 to %v", i.Points)
+		return greentally.Textf("只能写 points，0 到 %v", "it can only say points from 0 to %v", i.Points)
 	case i.Rule != Judged && !(name == greentally.Met && (value == 0 || value == 1)):
-		return "it can only say met: 1 or met: 0"
+		return greentally.Text{ZH: "只能写 met: 1 或 met: 0", EN: "it can only say met: 1 or met: 0"}
 	}
-	return ""
+	return greentally.Text{}
 }
 
 // doubtCount is doubt for a count of faults.
-func (i *Item) doubtCount(name string, value float64) string {
+func (i *Item) doubtCount(name string, value float64) greentally.Text {
 	at := slices.IndexFunc(i.Faults, func(f Fault) bool { return f.ID == name })
 	switch {
 	case name == greentally.Met: // it stands for all of them
-		return ""
+		return greentally.Text{}
 	case at < 0:
-		return "the item has no such fault; there are " + i.faultIDs()
+		return greentally.Textf("本条目没有这个扣分项，只有 %s", "the item has no such fault; there are %s", i.faultIDs())
 	case i.Faults[at].Each && !(value >= 0 && !math.IsInf(value, 0)):
-		return "it is a count"
+		return greentally.Text{ZH: "须写次数", EN: "it is a count"}
 	case !i.Faults[at].Each && value != 0 && value != 1:
-		return "it can only be 1 or 0"
+		return greentally.Text{ZH: "只能是 1 或 0", EN: "it can only be 1 or 0"}
 	}
-	return ""
+	return greentally.Text{}
 }
 
-func (i *Item) faultIDs() string {
-	ids := make([]string, len(i.Faults))
+func (i *Item) faultIDs() greentally.Text {
+	ids := make([]greentally.Text, len(i.Faults))
 	for at := range i.Faults {
-		ids[at] = i.Faults[at].ID
+		ids[at] = greentally.Text{ZH: i.Faults[at].ID, EN: i.Faults[at].ID}
 	}
-	return strings.Join(ids, ", ")
+	return greentally.JoinTexts(ids, "、", ", ")
 }
 
 func has(values greentally.Values, name string) bool {

@@ -208,7 +208,7 @@ func (t *test) compare(c *scheme, a *greentally.Assessment) error {
 	var all []error
 	fail := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if a.Verdict != want.Verdict {
-		fail("verdict is %s (%s), want %s", a.Verdict, a.Reason, want.Verdict)
+		fail("verdict is %s (%s), want %s", a.Verdict, a.Reason.EN, want.Verdict)
 	}
 	if a.Level != want.Level {
 		fail("level is %q, want %q", a.Level, want.Level)
@@ -232,9 +232,9 @@ func (t *test) compare(c *scheme, a *greentally.Assessment) error {
 		case i < 0:
 			fail("the assessment has no item %q", id)
 		case w.points != nil && !w.points.is(a.Items[i].AtLeast, a.Items[i].AtMost):
-			fail("item %s has %s points (%s), want %s", id, interval{a.Items[i].AtLeast, a.Items[i].AtMost}, strings.Join(a.Items[i].Reasons, "; "), w.points)
+			fail("item %s has %s points (%s), want %s", id, interval{a.Items[i].AtLeast, a.Items[i].AtMost}, because(a.Items[i].Reasons).EN, w.points)
 		case w.points == nil && w.verdict != a.Items[i].Verdict:
-			fail("item %s is %s (%s), want %s", id, a.Items[i].Verdict, strings.Join(a.Items[i].Reasons, "; "), w.verdict)
+			fail("item %s is %s (%s), want %s", id, a.Items[i].Verdict, because(a.Items[i].Reasons).EN, w.verdict)
 		}
 	}
 	for name, w := range want.Parts {

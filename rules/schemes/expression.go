@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
+	"greentally"
 	compiling "greentally/internal/expression"
 )
 
@@ -166,7 +167,7 @@ func (l language) isRatio(text string) bool { return l.units[text] == "ratio" }
 
 // run evaluates the expression; missing says why not, if it refers to something that is
 // missing.
-func (e *expression) run(known *known) (value any, missing []string, err error) {
+func (e *expression) run(known *known) (value any, missing []greentally.Text, err error) {
 	for _, ref := range e.refs {
 		if _, ok := known.values[ref]; !ok {
 			missing = append(missing, known.missing(ref))
@@ -177,20 +178,21 @@ func (e *expression) run(known *known) (value any, missing []string, err error) 
 	}
 	value, err = expr.Run(e.program, known.env)
 	if number, ok := value.(float64); ok && (math.IsNaN(number) || math.IsInf(number, 0)) {
-		return nil, []string{fmt.Sprintf("%s is no number", e.text)}, nil
+		return nil, []greentally.Text{greentally.Textf("%s 算不出数值", "%s is no number", e.text)}, nil
 	}
 	return value, nil, err
 }
 
-// shown returns the expression with the values of what it refers to.
-func (e *expression) shown(known *known) string {
-	text := e.text
-	for i, ref := range e.refs {
-		separator := ", "
-		if i == 0 {
-			separator = " with "
-		}
-		text += fmt.Sprintf("%s%s = %v", separator, ref, known.values[ref])
+// shown returns the values of what the expression refers to, and the expression if it is
+// more than that.
+func (e *expression) shown(known *known) greentally.Text {
+	var values []greentally.Text
+	for _, ref := range e.refs {
+		values = append(values, greentally.Textf("%s = %s", "%s = %s", known.title(ref), known.shown(ref)))
 	}
-	return text
+	text := greentally.JoinTexts(values, "，", ", ")
+	if slices.Equal(e.refs, []string{e.text}) {
+		return text
+	}
+	return text.WithID(e.text)
 }

@@ -45,8 +45,9 @@ type scheme struct {
 // compiled are an item's expressions.
 type compiled struct {
 	*Item
-	when, of *expression   // nil where there is none
-	faults   []*expression // as Faults; nil where there is none
+	types    []greentally.Text // as Evidence: what the types of record are called
+	when, of *expression       // nil where there is none
+	faults   []*expression     // as Faults; nil where there is none
 }
 
 // defaultFloor is the completeness below which an indicator is missing, unless the file
@@ -61,11 +62,17 @@ const (
 
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// Load loads the YAML files in the folders. indicators has the names of those that there
-// are, and their units. The error joins all that is wrong with any of the files.
-func Load(indicators map[string]string, folders ...strictyaml.Folder) (*Set, error) {
+// Vocabulary is what schemes can be about.
+type Vocabulary struct {
+	Units      map[string]string // of the indicators that there are
+	RecordType func(name string) (greentally.RecordType, bool)
+}
+
+// Load loads the YAML files in the folders. The error joins all that is wrong with any of
+// the files.
+func Load(words Vocabulary, folders ...strictyaml.Folder) (*Set, error) {
 	s := &Set{named: map[string]*scheme{}}
-	language := newLanguage(indicators)
+	language := newLanguage(words.Units)
 	var all []error
 	files := map[string]string{}
 	broken := map[string]bool{} // schemes whose files cannot be read at all
@@ -75,7 +82,7 @@ func Load(indicators map[string]string, folders ...strictyaml.Folder) (*Set, err
 			all = append(all, err)
 		}
 		for _, name := range names {
-			c, err := parse(name, contents[name], language)
+			c, err := parse(name, contents[name], language, words)
 			if err != nil {
 				all = append(all, err)
 			}
@@ -146,14 +153,14 @@ func (s *Set) circle(home, at string, way []string) []string {
 }
 
 // parse reads a scheme's file. The scheme is nil if it is not even of the form.
-func parse(name string, data []byte, l language) (*scheme, error) {
+func parse(name string, data []byte, l language, words Vocabulary) (*scheme, error) {
 	c := &scheme{}
 	doc, err := strictyaml.Decode(name, data, &c.form)
 	if err != nil {
 		return nil, err
 	}
 	c.doc = doc
-	p := &reader{doc: doc, language: l}
+	p := &reader{doc: doc, language: l, words: words}
 	p.head(name, c)
 	seen := map[string]bool{}
 	for i := range c.Items {
@@ -170,8 +177,9 @@ func parse(name string, data []byte, l language) (*scheme, error) {
 // reader collects what is wrong with a file.
 type reader struct {
 	language
-	doc *strictyaml.Doc
-	all []error
+	words Vocabulary
+	doc   *strictyaml.Doc
+	all   []error
 }
 
 func (p *reader) add(path []any, format string, args ...any) {
@@ -242,6 +250,10 @@ func (p *reader) item(c *scheme, i int, seen map[string]bool) {
 		p.tiers(at, item, &out)
 	case Judged:
 		item.Evidence = []string{greentally.Judgement}
+	}
+	for _, name := range item.Evidence {
+		t, _ := p.words.RecordType(name)
+		out.types = append(out.types, t.Title.WithID(name))
 	}
 	for _, e := range slices.Concat([]*expression{out.when, out.of}, out.faults) {
 		if e != nil {

@@ -31,7 +31,7 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		}
 	}
-	_, err = schemes.Load(units(), dir)
+	_, err = schemes.Load(words(), dir)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -66,13 +66,13 @@ func TestLoadPassesOverNothing(t *testing.T) {
 		{"an expression without end", []strictyaml.Folder{folder(map[string]string{"s.yaml": scheme("s", 0, "items: [{id: a, "+title+", rule: basic, when: "+strings.Repeat("bagged > 0.5 or ", 100)+" bagged > 0.5}]")})}, "x/s.yaml:8: when: the expression is longer than 1000 bytes"},
 		{"two files", []strictyaml.Folder{folder(map[string]string{"a.yaml": "scheme: b\n", "b.yaml": "scheme: a\n"})}, "x/b.yaml:1: the file must be called a.yaml"},
 	} {
-		if _, err := schemes.Load(units(), tt.folders...); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := schemes.Load(words(), tt.folders...); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
 		}
 	}
 	// An indicator that this scheme needs is not there.
-	fewer := units()
-	delete(fewer, "bagged")
+	fewer := words()
+	delete(fewer.Units, "bagged")
 	needs := scheme("s", 0, "items: [{id: a, "+title+", rule: basic, when: bagged > 0.5}]")
 	if _, err := schemes.Load(fewer, folder(map[string]string{"s.yaml": needs})); err == nil || err.Error() != "x/s.yaml:8: when: unknown name bagged, at column 1 of the expression" {
 		t.Errorf("an indicator that is not there: %v", err)
@@ -106,14 +106,14 @@ tests:
 		t.Fatalf("%d tests: %v", ran, err)
 	}
 	for _, tt := range []struct{ from, to, want string }{
-		{"verdict: fail", "verdict: pass", "verdict is fail (not met: v), want pass"},
+		{"verdict: fail", "verdict: pass", "verdict is fail (not met: “A”), want pass"},
 		{"points: 8", "level: good, points: 8", `level is "", want "good"`},
 		{"points: 8", "points: 8..9", "points are 8, want 8..9"},
 		{"points: 8, ", "", "points are 8; say so in want"},
 		{"barred: [v]", "open: [v]", `open are [], want ["v"]`},
 		{"barred: [v]", "open: [v]", `barred by ["v"], want []`},
 		{"a: 4", "a: 3", "item a has 4 points (), want 3"},
-		{"b: pass", "b: insufficient_data", "item b is pass (diversion with diversion = 0.9: 2 points), want insufficient_data"},
+		{"b: pass", "b: insufficient_data", "item b is pass (diversion = 0.9: 2 points), want insufficient_data"},
 		{"b: pass", "x: pass", `the assessment has no item "x"`},
 		{"part: 2..2", "part: 1..2", "part part has 2 points, want 1..2"},
 		{"part: 2..2", "s: 1..2", `scheme s has no part "s"`},
@@ -149,7 +149,7 @@ func TestDocs(t *testing.T) {
 	if ran, err := load(t, map[string]string{"quiet_court.yaml": "#" + example}).Check(); err != nil || ran != 3 {
 		t.Errorf("%d tests of the example: %v", ran, err)
 	}
-	set, err := schemes.Load(units(), schemes.Shipped())
+	set, err := schemes.Load(words(), schemes.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestEveryFigureIsPinned(t *testing.T) {
 			}
 			mutation.Check(t, text, changes, func(text string) error {
 				files[path.Base(name)] = text
-				set, err := schemes.Load(units(), folder(files))
+				set, err := schemes.Load(words(), folder(files))
 				if err == nil {
 					_, err = set.Check()
 				}

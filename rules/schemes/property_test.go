@@ -18,7 +18,7 @@ import (
 // order. The interval of points never grows, what was certain stays, and the total with
 // everything lies within each interval on the way.
 func TestEvidenceNeverWidens(t *testing.T) {
-	set, err := schemes.Load(units(), schemes.Shipped())
+	set, err := schemes.Load(words(), schemes.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(scheme("s", 4, "items: [{id: a, "+title+", points: 4, rule: tiers, of: diversion, tiers: [{at_least: 0.9, points: 4}]}]"))
 	f.Fuzz(func(t *testing.T, text string) {
-		set, err := schemes.Load(units(), strictyaml.Folder{Name: "x", FS: fstest.MapFS{"s.yaml": {Data: []byte(text)}}})
+		set, err := schemes.Load(words(), strictyaml.Folder{Name: "x", FS: fstest.MapFS{"s.yaml": {Data: []byte(text)}}})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if strings.HasPrefix(line, "x/s.yaml:") {

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode"
 
 	"greentally"
 	"greentally/internal/strictyaml"
@@ -31,6 +33,18 @@ func units() map[string]string {
 	return all
 }
 
+// words are what schemes can be about in these tests.
+func words() schemes.Vocabulary {
+	titles := map[string]greentally.Text{"document": {ZH: "文件", EN: "Document"}, "inspection": {ZH: "检查", EN: "Inspection"}, "judgement": {ZH: "评分", EN: "Judgement"}}
+	return schemes.Vocabulary{Units: units(), RecordType: func(name string) (greentally.RecordType, bool) {
+		title, ok := titles[name]
+		return greentally.RecordType{Name: name, Title: title}, ok
+	}}
+}
+
+// because is why an item is as it is, in English.
+func because(r greentally.ItemResult) string { return greentally.JoinTexts(r.Reasons, "\n", "\n").EN }
+
 // folder is a folder of the name x.
 func folder(files map[string]string) strictyaml.Folder {
 	all := fstest.MapFS{}
@@ -42,7 +56,7 @@ func folder(files map[string]string) strictyaml.Folder {
 
 func load(t testing.TB, files map[string]string) *schemes.Set {
 	t.Helper()
-	set, err := schemes.Load(units(), folder(files))
+	set, err := schemes.Load(words(), folder(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +98,43 @@ func assess(t testing.TB, set *schemes.Set, scheme string, e schemes.Evidence) g
 	if i < 0 {
 		t.Fatalf("no assessment by %s", scheme)
 	}
+	for _, a := range all {
+		saidTwice(t, a)
+	}
 	return all[i]
+}
+
+// saidTwice checks that the reasons in an assessment are in Chinese and in English, each
+// without the other: in Chinese there are names, IDs and expressions in Latin letters, and
+// no sentence.
+func saidTwice(t testing.TB, a greentally.Assessment) {
+	t.Helper()
+	var reasons []greentally.Text
+	if a.Reason != (greentally.Text{}) {
+		reasons = append(reasons, a.Reason)
+	}
+	for _, item := range a.Items {
+		reasons = append(reasons, item.Reasons...)
+	}
+	foreign := func(r rune) bool {
+		return unicode.Is(unicode.Han, r) || strings.ContainsRune("（）：；，、", r)
+	}
+	sentence := regexp.MustCompile(`[A-Za-z]+ [A-Za-z]+ [A-Za-z]+`)
+	for _, r := range reasons {
+		switch {
+		case !strings.ContainsFunc(r.ZH, foreign), sentence.MatchString(r.ZH):
+			t.Errorf("%s: %q is no Chinese", a.Scheme, r.ZH)
+		case r.EN == "", strings.ContainsFunc(r.EN, foreign):
+			t.Errorf("%s: %q is no English", a.Scheme, r.EN)
+		case strings.Contains(r.ZH+r.EN, "%!"):
+			t.Errorf("%s: %q, %q", a.Scheme, r.ZH, r.EN)
+		}
+	}
 }
 
 // TestShippedSchemes loads what is shipped and runs the tests inside.
 func TestShippedSchemes(t *testing.T) {
-	set, err := schemes.Load(units(), schemes.Shipped())
+	set, err := schemes.Load(words(), schemes.Shipped())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,12 +194,12 @@ func TestRules(t *testing.T) {
 		reason   string // part of the reasons, if any
 	}{
 		{"a condition that holds", when, evidence(value("awareness", 0.9)), "4..4 pass", ""},
-		{"one that does not", when, evidence(value("awareness", 0.899)), "0..0 fail", "not met: awareness >= 0.9 with awareness = 0.899"},
+		{"one that does not", when, evidence(value("awareness", 0.899)), "0..0 fail", "not met: awareness = 0.899 (awareness >= 0.9)"},
 		{"on nothing", when, evidence(), "0..4 insufficient_data", "awareness: there is no value for the month"},
 		{"a negation", negated, evidence(value("awareness", 0.9)), "4..4 pass", ""},
 		{"a negation on nothing does not pass", negated, evidence(), "0..4 insufficient_data", "awareness: there"},
 		{"half of an or is not evaluated", either, evidence(value("awareness", 1)), "0..4 insufficient_data", "participation: there"},
-		{"a fact that is not told", homes, evidence(), "0..4 insufficient_data", "community.population: the community's file does not say"},
+		{"a fact that is not told", homes, evidence(), "0..4 insufficient_data", "population: the community's file does not say"},
 
 		{"attested", attested, evidence(attest("r", "document", 1)), "4..4 pass", ""},
 		{"attested otherwise", attested, evidence(attest("r", "inspection", 0)), "0..0 fail", "not met by record r"},
@@ -164,7 +209,7 @@ func TestRules(t *testing.T) {
 			r.Recorded = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 			return r
 		}()), "0..0 fail", "record a"},
-		{"a record of another type", attested, evidence(attest("r", "survey", 1)), "0..4 insufficient_data", "there is no record of type inspection or document for s/a in 2026-10"},
+		{"a record of another type", attested, evidence(attest("r", "survey", 1)), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection) or Document (document), item s/a"},
 		{"a record of another month", attested, evidence(later(attest("r", "document", 1), -1)), "0..4 insufficient_data", ""},
 		{"a record of the month after", attested, evidence(later(attest("r", "document", 1), 31)), "0..4 insufficient_data", ""},
 		{"a record that speaks of the year", attested, evidence(func() greentally.Record {
@@ -179,14 +224,14 @@ func TestRules(t *testing.T) {
 		{"neither met nor not", attested, evidence(attest("r", "document", 0.5)), "0..4 insufficient_data", "record r says met = 0.5, but it can only say met: 1 or met: 0; replace it"},
 		{"a record that says nothing", attested, evidence(record("r", "document", "s/a", nil)), "0..4 insufficient_data", "record r does not say whether it is met"},
 		{"a condition and a record", both, evidence(value("awareness", 0.9), attest("r", "inspection", 1)), "4..4 pass", ""},
-		{"a condition without its record", both, evidence(value("awareness", 0.9)), "0..4 insufficient_data", "no record of type inspection"},
+		{"a condition without its record", both, evidence(value("awareness", 0.9)), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection), item s/a"},
 		{"a record without its condition", both, evidence(attest("r", "inspection", 1)), "0..4 insufficient_data", "awareness: there"},
 		{"a condition that fails needs no record", both, evidence(value("awareness", 0.8)), "0..0 fail", ""},
 		{"a record that fails needs no condition", both, evidence(attest("r", "inspection", 0)), "0..0 fail", ""},
 
 		{"no fault found", faults, evidence(found(nil)), "4..4 pass", ""},
-		{"faults are counted", faults, evidence(found(greentally.Values{"poor": 2, "late": 1})), "1.5..1.5 fail", "poor: −2 by record r"},
-		{"but no further than most", faults, evidence(found(greentally.Values{"poor": 9})), "1..1 fail", "poor: −3"},
+		{"faults are counted", faults, evidence(found(greentally.Values{"poor": 2, "late": 1})), "1.5..1.5 fail", "A: −2 by record r"},
+		{"but no further than most", faults, evidence(found(greentally.Values{"poor": 9})), "1..1 fail", "A: −3"},
 		{"and never below 0", faults, evidence(found(greentally.Values{"late": 99})), "0..0 fail", ""},
 		{"a fault that is not counted", faults, evidence(found(greentally.Values{"none": 1})), "0..0 fail", ""},
 		{"it cannot be there twice", faults, evidence(found(greentally.Values{"none": 2})), "0..4 insufficient_data", "none = 2, but it can only be 1 or 0"},
@@ -196,20 +241,20 @@ func TestRules(t *testing.T) {
 		{"some of them, but which", faults, evidence(found(greentally.Values{"met": 0})), "0..4 insufficient_data", "record r must say which faults were found"},
 		{"none of them and one of them", faults, evidence(found(greentally.Values{"met": 1, "poor": 1})), "0..4 insufficient_data", "record r must say which"},
 		{"none of them says nothing of a condition", automatic, evidence(found(greentally.Values{"met": 1})), "4..6 insufficient_data", "bagged: there"},
-		{"no inspection", faults, evidence(), "0..4 insufficient_data", "no record of type inspection"},
-		{"a condition and an inspection", automatic, evidence(value("bagged", 0.99), found(nil)), "4..4 fail", "bags: −2, because bagged < 1 with bagged = 0.99"},
+		{"no inspection", faults, evidence(), "0..4 insufficient_data", "no record in 2026-10: Inspection (inspection), item s/a"},
+		{"a condition and an inspection", automatic, evidence(value("bagged", 0.99), found(nil)), "4..4 fail", "A: −2, because bagged = 0.99 (bagged < 1)"},
 		{"a condition alone", automatic, evidence(value("bagged", 1)), "3..6 insufficient_data", ""},
 		{"a condition alone, and a fault", automatic, evidence(value("bagged", 0.5)), "1..4 insufficient_data", ""},
 		{"an inspection that says nothing of it", automatic, evidence(found(nil)), "4..6 insufficient_data", "bagged: there"},
-		{"an inspection that does", automatic, evidence(found(greentally.Values{"bags": 0, "bins": 1})), "3..3 fail", "bins: −3"},
-		{"an inspection finds more than the condition", automatic, evidence(value("bagged", 1), found(greentally.Values{"bags": 1})), "4..4 fail", "bags: −2 by record r"},
+		{"an inspection that does", automatic, evidence(found(greentally.Values{"bags": 0, "bins": 1})), "3..3 fail", "A: −3"},
+		{"an inspection finds more than the condition", automatic, evidence(value("bagged", 1), found(greentally.Values{"bags": 1})), "4..4 fail", "A: −2 by record r"},
 		{"nothing at all", automatic, evidence(), "1..6 insufficient_data", ""},
 		{"more faults than points", alone, evidence(value("bagged", 0), value("container_intact", 0)), "0..0 fail", ""},
 		{"one of two conditions", alone, evidence(value("bagged", 0)), "0..1 insufficient_data", "container_intact: there"},
 		{"both hold", alone, evidence(value("bagged", 1), value("container_intact", 1)), "4..4 pass", ""},
 
 		{"the first tier", up, evidence(value("diversion", 0.9)), "4..4 pass", ""},
-		{"between tiers", up, evidence(value("diversion", 0.8999)), "1.5..1.5 fail", "diversion with diversion = 0.8999: 1.5 points"},
+		{"between tiers", up, evidence(value("diversion", 0.8999)), "1.5..1.5 fail", "diversion = 0.8999: 1.5 points"},
 		{"below all tiers", up, evidence(value("diversion", 0.4999)), "0..0 fail", "below all tiers"},
 		{"a tier on nothing", up, evidence(), "0..4 insufficient_data", "diversion: there"},
 		{"no number", up, evidence(value("diversion", math.NaN())), "0..4 insufficient_data", "could not be computed"},
@@ -223,7 +268,7 @@ func TestRules(t *testing.T) {
 		{"all of them", judged, evidence(given(4)), "4..4 pass", ""},
 		{"none", judged, evidence(given(0)), "0..0 fail", ""},
 		{"more than there are", judged, evidence(given(4.5)), "0..4 insufficient_data", "points = 4.5, but it can only say points from 0 to 4"},
-		{"no judgement", judged, evidence(), "0..4 insufficient_data", "no record of type judgement"},
+		{"no judgement", judged, evidence(), "0..4 insufficient_data", "no record in 2026-10: Judgement (judgement), item s/a"},
 		{"a judgement without points", judged, evidence(record("r", "judgement", "s/a", nil)), "0..4 insufficient_data", "gives no points"},
 		{"an inspection is no judgement", judged, evidence(found(greentally.Values{"points": 4})), "0..4 insufficient_data", ""},
 	} {
@@ -237,7 +282,7 @@ func TestRules(t *testing.T) {
 			if got := fmt.Sprintf("%v..%v %s", r.AtLeast, r.AtMost, r.Verdict); got != tt.want {
 				t.Errorf("got %s (%q), want %s", got, r.Reasons, tt.want)
 			}
-			if reasons := strings.Join(r.Reasons, "\n"); !strings.Contains(reasons, tt.reason) || r.Verdict != greentally.Pass && reasons == "" {
+			if reasons := because(r); !strings.Contains(reasons, tt.reason) || r.Verdict != greentally.Pass && reasons == "" {
 				t.Errorf("reasons %q lack %q", reasons, tt.reason)
 			}
 			if a.AtLeast != r.AtLeast || a.AtMost != r.AtMost || a.Total != total {
@@ -286,7 +331,7 @@ levels:
 		if got := fmt.Sprintf("%v..%v %s %s %v %v", a.AtLeast, a.AtMost, a.Verdict, a.Level, a.Barred, a.Open); got != tt.want {
 			t.Errorf("%s: got %q (%s), want %q", tt.name, got, a.Reason, tt.want)
 		}
-		if (len(a.Barred) > 0 || a.Verdict == greentally.InsufficientData) && a.Reason == "" {
+		if (len(a.Barred) > 0 || a.Verdict == greentally.InsufficientData) && a.Reason == (greentally.Text{}) {
 			t.Errorf("%s: there is no reason", tt.name)
 		}
 	}
@@ -346,15 +391,17 @@ func TestIndicatorsThatDoNotCount(t *testing.T) {
 	}{
 		{"as it is", text, func(*greentally.IndicatorValue) {}, ""},
 		{"just complete enough", text, func(v *greentally.IndicatorValue) { v.Completeness = 0.9 }, ""},
-		{"too little of it, though its own floor is lower", text, func(v *greentally.IndicatorValue) { v.Completeness, v.Floor = 0.899, 0.5 }, "overflow_share: completeness 0.899 is below the 0.900 of this scheme"},
-		{"a scheme that wants more", strict, func(v *greentally.IndicatorValue) { v.Completeness = 0.949 }, "is below the 0.950"},
+		{"too little of it, though its own floor is lower", text, func(v *greentally.IndicatorValue) { v.Completeness, v.Floor = 0.899, 0.5 }, "overflow_share: completeness 89.9% is below the 90% of this scheme"},
+		{"a scheme that wants more", strict, func(v *greentally.IndicatorValue) { v.Completeness = 0.949 }, "is below the 95%"},
 		{"below its own floor", text, func(v *greentally.IndicatorValue) {
-			v.Verdict, v.Completeness, v.Floor, v.Reason = greentally.InsufficientData, 0.95, 0.99, "completeness 0.950 is below 0.990"
-		}, "overflow_share: completeness 0.950 is below 0.990"},
-		{"no value", text, func(v *greentally.IndicatorValue) { v.Value, v.Reason = nil, "there is no device" }, "overflow_share: there is no device"},
+			v.Verdict, v.Completeness, v.Floor, v.Reason = greentally.InsufficientData, 0.95, 0.99, greentally.Text{ZH: "完整度 95%，低于要求的 99%", EN: "completeness 95% is below the 99% that is needed"}
+		}, "overflow_share: completeness 95% is below the 99% that is needed"},
+		{"no value", text, func(v *greentally.IndicatorValue) {
+			v.Value, v.Reason = nil, greentally.Text{ZH: "没有设备", EN: "there is no device"}
+		}, "overflow_share: there is no device"},
 		{"it failed its own target, which is not ours", text, func(v *greentally.IndicatorValue) { v.Verdict = greentally.Fail }, ""},
 		{"estimated", text, func(v *greentally.IndicatorValue) { v.EstimatedShare = 1 }, ""},
-		{"estimated, which is forbidden", forbidden, func(v *greentally.IndicatorValue) { v.EstimatedShare = 0.001 }, "overflow_share: 0.1 % of its mass was estimated from filling levels, and this scheme wants it weighed"},
+		{"estimated, which is forbidden", forbidden, func(v *greentally.IndicatorValue) { v.EstimatedShare = 0.001 }, "overflow_share: 0.1% of its mass was estimated from filling levels, and this scheme wants it weighed"},
 		{"weighed, where estimating is forbidden", forbidden, func(*greentally.IndicatorValue) {}, ""},
 		{"of another month", text, func(v *greentally.IndicatorValue) { v.Month = v.Month.Next() }, "overflow_share: there is no value"},
 		{"of another community", text, func(v *greentally.IndicatorValue) { v.Community = "d" }, "overflow_share: there is no value"},
@@ -362,7 +409,7 @@ func TestIndicatorsThatDoNotCount(t *testing.T) {
 		e := with(tt.change)
 		a := assess(t, load(t, map[string]string{"s.yaml": tt.text}), "s", e)
 		r := a.Items[0]
-		if reasons := strings.Join(r.Reasons, "\n"); (r.Verdict == greentally.Pass) != (tt.want == "") || !strings.Contains(reasons, tt.want) {
+		if reasons := because(r); (r.Verdict == greentally.Pass) != (tt.want == "") || !strings.Contains(reasons, tt.want) {
 			t.Errorf("%s: %s, %q, want %q", tt.name, r.Verdict, reasons, tt.want)
 		}
 		if v := e.Indicators[0]; v.Community == "c" && v.Month == month() && r.EstimatedShare != v.EstimatedShare {
@@ -393,7 +440,7 @@ func TestEffect(t *testing.T) {
 		}
 		a := assess(t, load(t, map[string]string{"s.yaml": text}), "s", evidence(record("r", "judgement", "s/a", greentally.Values{"points": 4})))
 		inEffect := a.Total == 4 && a.AtLeast == 4 && len(a.Items) == 1
-		if inEffect != (tt.want == "") || tt.want != "" && (a.Reason != tt.want || a.Verdict != greentally.NoTarget || a.Total != 0 || len(a.Items) != 0) {
+		if inEffect != (tt.want == "") || tt.want != "" && (a.Reason.EN != tt.want || a.Verdict != greentally.NoTarget || a.Total != 0 || len(a.Items) != 0) {
 			t.Errorf("effective %s: %+v", tt.effective, a)
 		}
 	}
@@ -420,10 +467,10 @@ func TestPartialFile(t *testing.T) {
 	}
 	conditions := scheme("s", 0, "items: [{id: a, "+title+", rule: veto, evidence: [document]}]")
 	met := evidence(record("r", "document", "s/a", greentally.Values{"met": 1}))
-	if a := assess(t, load(t, map[string]string{"s.yaml": conditions}), "s", met); a.Verdict != greentally.Pass || a.Reason != "" {
+	if a := assess(t, load(t, map[string]string{"s.yaml": conditions}), "s", met); a.Verdict != greentally.Pass || a.Reason != (greentally.Text{}) {
 		t.Errorf("all conditions are met: %s (%s)", a.Verdict, a.Reason)
 	}
-	if a := assess(t, load(t, partial(conditions)), "s", met); a.Verdict != greentally.InsufficientData || a.Reason != "not all items of the document are in the scheme's file" {
+	if a := assess(t, load(t, partial(conditions)), "s", met); a.Verdict != greentally.InsufficientData || a.Reason.EN != "not all items of the document are in the scheme's file" {
 		t.Errorf("some conditions are met: %s (%s)", a.Verdict, a.Reason)
 	}
 }
@@ -470,7 +517,7 @@ items: [{id: score, `+title+`, points: 4, rule: tiers, of: satisfaction, tiers: 
 	all := evidence(points("whole/own", 10), points("test/score", 20), veto(1), value("satisfaction", 0.9))
 	changed := maps.Clone(files)
 	changed["voice.yaml"] = strings.Replace(files["voice.yaml"], "total:", "effective: {until: 2026-09-30}\ntotal:", 1)
-	if a := assess(t, load(t, changed), "whole", all); a.Verdict != greentally.InsufficientData || a.AtLeast != 70 || a.AtMost != 100 || a.Reason != "the evidence does not suffice for voice" {
+	if a := assess(t, load(t, changed), "whole", all); a.Verdict != greentally.InsufficientData || a.AtLeast != 70 || a.AtMost != 100 || a.Reason.EN != "the evidence does not suffice for “A”" {
 		t.Errorf("a part that is not in effect: %+v", a)
 	}
 	changed["voice.yaml"] = strings.Replace(files["voice.yaml"], "complete: true", "complete: false", 1)

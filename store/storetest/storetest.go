@@ -357,7 +357,7 @@ func testIndicators(t *testing.T, s greentally.Store) {
 	full := greentally.IndicatorValue{Community: "jiayuan", Month: month, Indicator: "recyclable_capture", Title: greentally.Text{ZH: "可回收垃圾回收率", EN: "x"},
 		Unit: "ratio", Value: &value, Numerator: &value, Denominator: &value, Completeness: 0.99, Floor: 0.9, Target: &greentally.Target{AtLeast: &value},
 		Verdict: greentally.Pass, Inputs: []greentally.InputValue{{Name: "a", Value: &value, Devices: []string{"bin-1"}, Records: []string{"r"}}}}
-	none := greentally.IndicatorValue{Community: "jiayuan", Month: month, Indicator: "awareness", Unit: "ratio", Verdict: greentally.InsufficientData, Reason: "no \"survey\""}
+	none := greentally.IndicatorValue{Community: "jiayuan", Month: month, Indicator: "awareness", Unit: "ratio", Verdict: greentally.InsufficientData, Reason: greentally.Text{ZH: "没有“问卷”", EN: "no \"survey\""}, Lacks: []string{"survey"}}
 	other := none
 	other.Month = month.Next()
 	before := full
@@ -379,10 +379,10 @@ func testAssessments(t *testing.T, s greentally.Store) {
 	full := greentally.Assessment{Community: "jiayuan", Month: month, Scheme: "neimenggu", Title: greentally.Text{ZH: "评分“标准”", EN: "x"},
 		Source: `a "document"`, Effective: greentally.Period{From: &from}, Complete: true,
 		Items: []greentally.ItemResult{{Item: "a", Rule: "tiers", AtLeast: 1, AtMost: 2, Points: 3, Verdict: greentally.InsufficientData,
-			Reasons: []string{"none"}, Indicators: []string{"diversion"}, Records: []string{"r"}}},
+			Reasons: []greentally.Text{{ZH: "无", EN: "none"}}, Indicators: []string{"diversion"}, Records: []string{"r"}}},
 		AtLeast: 61, AtMost: 62, Total: 100, Verdict: greentally.Pass, Level: "blue", LevelTitle: greentally.Text{ZH: "蓝榜", EN: "Blue"}}
 	without := greentally.Assessment{Community: "jiayuan", Month: month, Scheme: "jiayuan_claims", Items: []greentally.ItemResult{},
-		Barred: []string{"led"}, Open: []string{"bagged"}, Verdict: greentally.Fail, Reason: "barred"}
+		Barred: []string{"led"}, Open: []string{"bagged"}, Verdict: greentally.Fail, Reason: greentally.Text{ZH: "未满足", EN: "barred"}}
 	before, next, elsewhere := full, full, full
 	before.AtLeast, before.Verdict, before.Level, before.LevelTitle = 0, greentally.InsufficientData, "", greentally.Text{}
 	next.Month = month.Next()
