@@ -19,11 +19,11 @@ import (
 // SameXLSX compares two workbooks that one version of the program wrote, part by part: what
 // differs is named. The order in which parts lie in a workbook means nothing.
 func SameXLSX(stated, again []byte) ([]string, error) {
-	one, err := parts(stated)
+	other, err := parts(again, nil)
 	if err != nil {
 		return nil, err
 	}
-	other, err := parts(again)
+	one, err := parts(stated, other)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,8 @@ func SameXLSX(stated, again []byte) ([]string, error) {
 // contentTypes is the part whose elements come in no order.
 const contentTypes = "[Content_Types].xml"
 
-func parts(book []byte) (map[string][]byte, error) {
+// parts unpacks a workbook; each part no further than that of another, if there is one.
+func parts(book []byte, like map[string][]byte) (map[string][]byte, error) {
 	z, err := zip.NewReader(bytes.NewReader(book), int64(len(book)))
 	if err != nil {
 		return nil, err
@@ -57,7 +58,11 @@ func parts(book []byte) (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		data, err := io.ReadAll(r)
+		most := int64(math.MaxInt64 - 1)
+		if like != nil {
+			most = int64(len(like[f.Name]))
+		}
+		data, err := io.ReadAll(io.LimitReader(r, most+1))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -71,10 +76,13 @@ func parts(book []byte) (map[string][]byte, error) {
 	return all, nil
 }
 
+// largest is what a workbook unpacks to, at most, in bytes.
+const largest = 1 << 30
+
 // CheckXLSX compares the values of a workbook's indicators, as they stand beside the formulas,
 // with what they should be, for a workbook of another version. Each error names the indicator.
 func CheckXLSX(data []byte, values []greentally.IndicatorValue) (wrong []error) {
-	f, err := excelize.OpenReader(bytes.NewReader(data))
+	f, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{UnzipSizeLimit: largest, UnzipXMLSizeLimit: largest})
 	if err != nil {
 		return []error{err}
 	}

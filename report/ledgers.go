@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xuri/excelize/v2"
 
@@ -235,7 +236,7 @@ func (b *workbook) recordsOf(typ greentally.RecordType) *ledger {
 }
 
 func (b *workbook) alertsOf(rules []string) *ledger {
-	l := &ledger{sheet: b.words["alerts"], lead: []string{"since", "fired", "ended", "rule", "alert", "severity", "site", "device"}}
+	l := &ledger{sheet: b.sheetName("alerts", greentally.Text{}), lead: []string{"since", "fired", "ended", "rule", "alert", "severity", "site", "device"}}
 	for i := range b.Alerts {
 		a := &b.Alerts[i]
 		if !slices.Contains(rules, a.Rule) {
@@ -251,10 +252,35 @@ func (b *workbook) alertsOf(rules []string) *ledger {
 	return l
 }
 
-// sheetName names a sheet, within the 31 characters that a workbook allows.
+// sheetName names a sheet, within the 31 characters that a workbook allows, and not like
+// another.
 func (b *workbook) sheetName(word string, title greentally.Text) string {
-	name := []rune(b.words[word] + " " + strings.NewReplacer("/", " ", `\`, " ", "?", "", "*", "", "[", "(", "]", ")", ":", " ", "'", "’").Replace(title.In(b.language)))
-	return strings.TrimSpace(string(name[:min(len(name), 31)]))
+	name := b.words[word] + " " + strings.Map(func(r rune) rune {
+		switch {
+		case strings.ContainsRune(`/\?*:`, r) || !unicode.IsPrint(r):
+			return ' '
+		case r == '[':
+			return '('
+		case r == ']':
+			return ')'
+		case r == '\'':
+			return '’'
+		}
+		return r
+	}, title.In(b.language))
+	for n := 1; ; n++ {
+		ending := ""
+		if n > 1 {
+			ending = fmt.Sprintf(" (%d)", n)
+		}
+		cut := []rune(name)
+		cut = cut[:min(len(cut), 31-len(ending))]
+		one := strings.TrimSpace(string(cut)) + ending
+		if same := strings.ToLower(one); !b.named[same] {
+			b.named[same] = true
+			return one
+		}
+	}
 }
 
 // title is an indicator's.

@@ -222,10 +222,9 @@ func (p *pdf) pointsOf(least, most, of float64) string {
 	return text + " / " + rounded(of, 2)
 }
 
-// inEffect returns the assessments by schemes that are in effect, the one that was applied
-// for first.
+// inEffect is InEffect with the one that was applied for first.
 func (e *Export) inEffect() []greentally.Assessment {
-	all := slices.DeleteFunc(slices.Clone(e.Assessments), func(a greentally.Assessment) bool { return !a.Effective.Has(e.Month) })
+	all := e.InEffect()
 	if e.Application != nil {
 		slices.SortStableFunc(all, func(a, b greentally.Assessment) int {
 			rank := map[bool]int{true: 0, false: 1}

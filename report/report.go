@@ -46,6 +46,29 @@ func (e *Export) Gaps() []greentally.IndicatorValue {
 	return slices.DeleteFunc(slices.Clone(e.Indicators), HasEvidence)
 }
 
+// Counted returns the records that count for the month: those that speak of a day of it, and
+// those that an indicator or an item rests on.
+func (e *Export) Counted() []greentally.Record {
+	rests := map[string]bool{}
+	for _, v := range e.Indicators {
+		for _, in := range v.Inputs {
+			for _, id := range in.Records {
+				rests[id] = true
+			}
+		}
+	}
+	for _, a := range e.Assessments {
+		for _, item := range a.Items {
+			for _, id := range item.Records {
+				rests[id] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(e.Records), func(r greentally.Record) bool {
+		return !rests[r.ID] && (r.Last().Before(e.Month.First()) || e.Month.Last().Before(r.Date))
+	})
+}
+
 // InEffect returns the assessments by schemes that are in effect in the month.
 func (e *Export) InEffect() []greentally.Assessment {
 	return slices.DeleteFunc(slices.Clone(e.Assessments), func(a greentally.Assessment) bool { return !a.Effective.Has(e.Month) })

@@ -16,7 +16,7 @@ import (
 // what each device-day, record and alert contributes, through the sums, to numerator, value and
 // verdict. So whoever changes a figure in it sees what comes of that.
 func (e *Export) XLSX(w io.Writer, language string) error {
-	b := &workbook{Export: e, language: language, words: sheetWords()[language], file: excelize.NewFile(), errors: map[string]bool{}}
+	b := &workbook{Export: e, language: language, words: sheetWords()[language], file: excelize.NewFile(), errors: map[string]bool{}, named: map[string]bool{}}
 	if b.words == nil {
 		return fmt.Errorf("workbook: language %q is none of zh, en", language)
 	}
@@ -43,6 +43,7 @@ type workbook struct {
 
 	facts      map[string]string // cells of the community's facts, such as community.households
 	ledgers    []*ledger
+	named      map[string]bool   // sheets, in lower case
 	inputs     map[inputName]int // rows
 	indicators map[string]int    // rows
 	errors     map[string]bool   // indicators whose formula a spreadsheet cannot compute
@@ -56,6 +57,9 @@ type styles struct{ title, head, code, text, number, percent, date, instant, pas
 func (b *workbook) write() error {
 	if err := b.prepare(); err != nil {
 		return err
+	}
+	for _, sheet := range []string{"overview", "charts", "indicators", "inputs", "schemes", "gaps", "daily", "devices", "application"} {
+		b.named[strings.ToLower(b.words[sheet])] = true
 	}
 	b.arrange()
 	sheets := []struct {

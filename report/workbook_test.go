@@ -223,6 +223,27 @@ func TestRecalculates(t *testing.T) {
 
 // TestWorkbookSpeaksTwoLanguages finds each reason in the language of the workbook, and in the
 // Chinese one no reason in English.
+// TestSheetNames writes types of records whose sheets would have one name, and names that no
+// sheet can have.
+func TestSheetNames(t *testing.T) {
+	e := month(t)
+	for i, title := range []string{"一模一样的名称", "一模一样的名称", strings.Repeat("长", 40), strings.Repeat("长", 41), "a/b[c]:d*e?f'g\x00", "survey"} {
+		typ := greentally.RecordType{Name: fmt.Sprintf("own_%d", i), Title: greentally.Text{ZH: title, EN: title}, Values: []greentally.RecordValue{{Name: "n"}}}
+		e.Types = append(slices.Clone(e.Types), typ)
+		e.Records = append(e.Records, greentally.Record{ID: typ.Name, Community: "jiayuan", Type: typ.Name, Date: october.First(), Why: "=cmd|' /C calc'!A0", Values: greentally.Values{"n": 1}})
+	}
+	for _, language := range []string{"zh", "en"} {
+		f, err := excelize.OpenReader(bytes.NewReader(workbook(t, e, language)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if n := len(f.GetSheetList()); n < 25 {
+			t.Errorf("there are %d sheets: %q", n, f.GetSheetList())
+		}
+	}
+}
+
 func TestWorkbookSpeaksTwoLanguages(t *testing.T) {
 	e := month(t)
 	if err := e.XLSX(io.Discard, "fr"); err == nil {

@@ -259,13 +259,20 @@ func TestVerify(t *testing.T) {
 		{file: "export.json", pattern: `"aware": 180`, with: `"aware": 200, "aware": 180`, want: []string{"export.json: ", "duplicate object member name"}},
 		{file: "export.json", pattern: `"households": 5600`, with: `"households": 5600, "remark": "all is well"`, want: []string{"export.json: ", "unknown object member name"}},
 		{file: "export.json", pattern: `"month": "` + a.month.String(), with: `"month": "1999-01`, want: []string{"the manifest says otherwise"}},
-		{file: "export.json", pattern: `"through": "[0-9-]+"`, with: `"through": "1999-01-01"`, want: []string{"through is 1999-01-01, and comes to"}},
+		{file: "export.json", pattern: `"through": "[0-9-]+"`, with: `"through": "1999-01-01"`, want: []string{"through 1999-01-01; what was made"}},
+		{file: "export.json", pattern: `"as_of": "[0-9-]+"`, with: `"as_of": "` + a.month.First().Add(2).String() + `"`, want: []string{"as_of is " + a.month.First().Add(2).String()}},
+		{file: "export.json", pattern: `"devices": \[`, with: `"devices": [null,`, want: []string{"a device is null"}},
+		{file: "export.json", pattern: `"indicators": \[`, with: `"Indicators": [], "indicators": [`, want: []string{"unknown object member name"}},
+		{file: "export.json", pattern: `"aware": 180`, with: `"aware": 400`, note: "", want: []string{"indicator awareness: value is 0.9, and comes to 2"}},
+		{file: "rules/kinds.json", pattern: `\[`, with: `[null,`, want: []string{"a kind is null"}},
+		{file: "rules/indicators/awareness.yaml", pattern: `numerator: aware`, with: `numerator: "` + strings.Repeat("(", 100_000) + `"`, want: []string{"rules/indicators/awareness.yaml", "the most is"}},
+		{file: "README.txt", pattern: `SHA-256`, with: `SHA-1`, want: []string{"README.txt: it says something else"}},
 		{file: "export.csv", pattern: `180`, with: `190`, want: []string{"export.csv: it does not say"}},
 		{file: "export.pdf", pattern: `/Producer`, with: `/Producet`, want: []string{"export.pdf: it is not what the figures come to"}},
 		{file: "rules/indicators/awareness.yaml", pattern: `numerator: aware`, with: `numerator: asked`, want: []string{"indicator awareness: numerator is 180, and comes to 200"}},
 		{file: "rules/indicators/awareness.yaml", pattern: `at_least: 0.9\d*`, with: `at_least: 0.5`, want: []string{"awareness"}},
 		{file: "rules/indicators/awareness.yaml", pattern: `tests:`, with: `tests: # ours`, note: "NOT as this program ships them: rules/indicators/awareness.yaml"},
-		{file: "rules/kinds.json", pattern: `"limit": [0-9.]+`, with: `"limit": 0.1`, fromStore: true, want: []string{"device-day"}},
+		{file: "rules/kinds.json", pattern: `"limit": [0-9.]+`, with: `"limit": 0.1`, fromStore: true, note: "NOT as this program ships them: rules/kinds.json "},
 		{file: "attachments/", pattern: `survey`, with: `Survey`, want: []string{"attachments/", "it is not what record"}},
 	}
 	for _, tt := range tests {
@@ -293,6 +300,32 @@ func TestVerify(t *testing.T) {
 			continue
 		}
 		wantError(t, name+" "+tt.with, err, tt.want...)
+	}
+
+	// A file more, and a rule less.
+	forged := a.write("forged.zip", resigned(t, b, private, "more", nil, bundle.File{Name: "more.html", Data: []byte("<b>all is well</b>")}))
+	_, err = command(t, "verify", forged)
+	wantError(t, "a file more", err, "more.html: no bundle has such a file")
+	forged = a.write("forged.zip", resigned(t, b, private, "rules/indicators/purity.yaml", nil))
+	out, err := command(t, "verify", forged)
+	wantError(t, "a rule less", err, "indicator purity is in it, and no rule computes it")
+	if !strings.Contains(out, "NOT in it: rules/indicators/purity.yaml") {
+		t.Errorf("a rule less: %s", out)
+	}
+
+	// The registry changes after the month: device-days are of their time, and an honest bundle is right.
+	changed := strings.NewReplacer("{id: recyclable, kind: sorting_bin, site: e1,", "{id: recyclable, kind: sorting_bin, site: west, limits: {fill_ratio: 0.5},",
+		"  - {id: battery-west, kind: battery_box, site: west, interval: 30m}\n", "").Replace(gates)
+	a.write("communities/community.yaml", []byte(changed))
+	waitFor(t, 30*time.Second, "the registry to be read again", func() bool {
+		var devices []greentally.Device
+		return a.get("/api/v1/communities/jiayuan/devices", &devices) == nil && len(devices) == 4
+	})
+	later := filepath.Join(a.dir, "later.zip")
+	a.must("export", "--community", "jiayuan", "--month", a.month.String(), "--format", "zip", "--out", later)
+	out, err = command(t, "verify", later, "--from-store", "--config", a.config)
+	if err != nil || !strings.Contains(out, `device-days of recyclable are of when it was at site "e1"`) || !strings.Contains(out, "device-days of battery-west, which is not among the devices") {
+		t.Errorf("after the registry has changed: %v\n%s", err, out)
 	}
 }
 
@@ -331,22 +364,23 @@ func repacked(t *testing.T, data []byte, name string, change func([]byte) []byte
 	return out.Bytes()
 }
 
-// resigned is a bundle with a file changed, signed again.
-func resigned(t *testing.T, b *bundle.Bundle, private []byte, name string, change func([]byte) []byte) []byte {
+// resigned is a bundle with a file changed, signed again. Without a change the file is left out; more can be added.
+func resigned(t *testing.T, b *bundle.Bundle, private []byte, name string, change func([]byte) []byte, more ...bundle.File) []byte {
 	t.Helper()
 	var key minisign.PrivateKey
 	if err := key.UnmarshalText(bytes.TrimSpace(private)); err != nil {
 		t.Fatal(err)
 	}
-	var files []bundle.File
+	files := more
 	for _, e := range b.Files {
 		content := bytes.Clone(b.File(e.Name))
-		if e.Name == name {
+		switch {
+		case e.Name == bundle.SignerName || e.Name == name && change == nil:
+			continue
+		case e.Name == name:
 			content = change(content)
 		}
-		if e.Name != bundle.SignerName {
-			files = append(files, bundle.File{Name: e.Name, Data: content})
-		}
+		files = append(files, bundle.File{Name: e.Name, Data: content})
 	}
 	var out bytes.Buffer
 	if err := bundle.Pack(&out, b.Manifest, files, key); err != nil {

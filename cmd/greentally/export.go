@@ -18,7 +18,7 @@ func (p *program) exportCommand() *cobra.Command {
 		Use: "export", Short: "Write a community's month to hand in: workbook, PDF, table, JSON, or the evidence bundle", Args: cobra.NoArgs,
 		Long: `Writes a community's month as a workbook whose rates are formulas (xlsx), as a document to print
 (pdf), as a table (csv), as JSON, or as the signed evidence bundle that has all of these with
-what they rest on (zip), which greentally verify checks.
+what they rest on (zip; its documents are in Chinese), which greentally verify checks.
 
 By itself the program makes the bundle of the month before on the first of each month
 (exports.schedule), keeps it and mails it to the contacts; greentally export list lists these.`,
@@ -53,9 +53,9 @@ func (p *program) exportList(c *client) *cobra.Command {
 			return err
 		}
 		t := newTable(p.out)
-		t.AppendHeader(table.Row{"month", "made", "bytes", "mailed to", "bundle"})
+		t.AppendHeader(table.Row{"month", "made", "bytes", "mailed to", "refused", "bundle"})
 		for _, k := range all {
-			t.AppendRow(table.Row{k.Month, k.Made.Format("2006-01-02 15:04:05Z"), k.Bytes, strings.Join(k.Mailed, " "), k.Bundle})
+			t.AppendRow(table.Row{k.Month, k.Made.Format("2006-01-02 15:04:05Z"), k.Bytes, strings.Join(k.Mailed, " "), strings.Join(k.Refused, " "), k.Bundle})
 		}
 		t.Render()
 		return nil

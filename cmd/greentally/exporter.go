@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -41,6 +42,7 @@ type exporter struct {
 	attachments  *records.Attachments
 	applications applicationLog
 	bundles      bundleStore
+	rules        []bundle.File // in force
 	key          minisign.PrivateKey
 	now          func() time.Time
 
@@ -75,6 +77,9 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 		Community: *evidence.Community, Month: month, Through: evidence.Through, AsOf: evidence.Through, Made: now.UTC().Truncate(time.Second), Version: version(),
 		Records: evidence.Records, Alerts: evidence.Alerts, Days: evidence.Days, Types: x.types.All(),
 	}
+	e.Days = slices.DeleteFunc(e.Days, func(d greentally.DeviceDay) bool { // of a device that has left the registry; it does not count
+		return !slices.ContainsFunc(evidence.Community.Devices, func(one *greentally.Device) bool { return one.ID == d.Device })
+	})
 	if month.Last().Before(e.Through) {
 		e.Through = month.Last()
 	}
@@ -205,6 +210,7 @@ const (
 	exportName      = "export.json"
 	daysName        = "device_days.jsonl"
 	kindsName       = "rules/kinds.json"
+	readmeName      = "README.txt"
 	attachmentsName = "attachments"
 	rulesName       = "rules"
 )
@@ -219,7 +225,7 @@ func (x *exporter) bundle(ctx context.Context, out *bytes.Buffer, e *report.Expo
 	if err != nil {
 		return err
 	}
-	files := []bundle.File{{Name: daysName, Data: days}, {Name: kindsName, Data: kinds}, {Name: "README.txt", Data: []byte(bundleReadme)}}
+	files := []bundle.File{{Name: daysName, Data: days}, {Name: kindsName, Data: kinds}, {Name: readmeName, Data: []byte(bundleReadme)}}
 	for _, format := range []string{"json", "xlsx", "pdf", "csv"} {
 		data, err := x.write(ctx, e, format, "zh")
 		if err != nil {
@@ -231,12 +237,8 @@ func (x *exporter) bundle(ctx context.Context, out *bytes.Buffer, e *report.Expo
 	if err != nil {
 		return err
 	}
-	rules, err := x.rules()
-	if err != nil {
-		return err
-	}
 	m := bundle.Manifest{Community: e.Community.ID, Month: e.Month, Made: e.Made, Version: e.Version}
-	return bundle.Pack(out, m, slices.Concat(files, attached, rules), x.key)
+	return bundle.Pack(out, m, slices.Concat(files, attached, x.rules), x.key)
 }
 
 // bundleReadme tells who unpacks a bundle what it is.
@@ -252,10 +254,10 @@ manifest.json manifest.json.minisig signer.pub  文件清单与签名 · the lis
 验证并重算全部数据 · To compute it all again:  greentally verify FILE.zip
 `
 
-// attached returns what the records have attached, each content once.
+// attached returns what the records that count have attached, each content once.
 func (x *exporter) attached(ctx context.Context, e *report.Export) (files []bundle.File, err error) {
 	seen := map[string]bool{}
-	for _, r := range e.Records {
+	for _, r := range e.Counted() {
 		for _, a := range r.Attachments {
 			name := attachmentName(a)
 			if seen[name] {
@@ -285,9 +287,9 @@ func (c config) ruleFolders() map[string][]strictyaml.Folder {
 	}
 }
 
-// rules returns the files of the rules in force.
-func (x *exporter) rules() (files []bundle.File, err error) {
-	for name, folders := range x.config.ruleFolders() {
+// readRules reads the files of the rules, as bundles have them: once, when they are put in force.
+func (c config) readRules() (files []bundle.File, err error) {
+	for name, folders := range c.ruleFolders() {
 		for _, folder := range folders {
 			_, contents, err := folder.Files()
 			if err != nil {
@@ -357,12 +359,28 @@ func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (gr
 	if err != nil {
 		return a, err
 	}
-	name, err := x.bundles.Keep(ctx, data)
+	name, err := x.keep(ctx, data)
 	if err != nil {
 		return a, err
 	}
 	s.Submission = &greentally.Submission{Bundle: name, Bytes: int64(len(data)), At: e.Made}
 	return x.applications.Add(ctx, id, s)
+}
+
+// keep keeps a bundle, after it was checked as anyone may check it.
+func (x *exporter) keep(ctx context.Context, data []byte) (string, error) {
+	b, wrong := bundle.Open(data, nil)
+	if b != nil {
+		v := &verification{Bundle: b, out: io.Discard, wrong: wrong}
+		if err := v.recompute(); err != nil {
+			v.found("%w", err)
+		}
+		wrong = v.wrong
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return "", fmt.Errorf("the bundle does not verify, and so is not kept: %w", err)
+	}
+	return x.bundles.Keep(ctx, data)
 }
 
 // step takes a step of an application.

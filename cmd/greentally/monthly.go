@@ -32,6 +32,9 @@ type kept struct {
 	Bundle string           `json:"bundle"` // SHA-256
 	Bytes  int              `json:"bytes"`
 	Mailed []string         `json:"mailed"` // to whom
+
+	// Refused are those whose mail the server refused for good.
+	Refused []string `json:"refused,omitempty"`
 }
 
 // monthly makes each community's export of each month, once.
@@ -70,7 +73,7 @@ func (m *monthly) jobs() (jobs []schedule.Job) {
 }
 
 // catchUp makes the export of the month before the day, and those of the months before that
-// which were missed since the last that was made.
+// which were missed: since the job was due before, or since the last that was made.
 func (m *monthly) catchUp(ctx context.Context, c *greentally.Community, due greentally.Date) error {
 	all, err := m.kept(ctx, c.ID)
 	if err != nil {
@@ -78,8 +81,18 @@ func (m *monthly) catchUp(ctx context.Context, c *greentally.Community, due gree
 	}
 	last := due.MonthOf().First().Add(-1).MonthOf()
 	first := last
-	if len(all) > 0 && all[0].Month.First().Before(last.First()) {
-		first = all[0].Month // once more, in case that not all had got it
+	earlier := func(month greentally.Month) {
+		if month.First().Before(first.First()) {
+			first = month
+		}
+	}
+	if before, known, err := m.dueBefore(ctx, c.ID); err != nil {
+		return err
+	} else if known {
+		earlier(before.MonthOf())
+	}
+	if len(all) > 0 {
+		earlier(all[0].Month) // once more, in case that not all had got it
 	}
 	for month := first; !last.First().Before(month.First()); month = month.Next() {
 		if err := m.make(ctx, c, month); err != nil {
@@ -87,6 +100,20 @@ func (m *monthly) catchUp(ctx context.Context, c *greentally.Community, due gree
 		}
 	}
 	return nil
+}
+
+// dueBefore returns when the job was due that was done last, or known of first.
+func (m *monthly) dueBefore(ctx context.Context, community string) (date greentally.Date, known bool, err error) {
+	values, err := m.state.All(ctx)
+	if err != nil {
+		return date, false, err
+	}
+	at, err := time.Parse(time.RFC3339, string(values["export."+community]))
+	loc, ok := m.registry.Current().Location(community)
+	if err != nil || !ok {
+		return date, false, nil //nolint:nilerr // it is not known
+	}
+	return greentally.DateOf(at, loc), true, nil
 }
 
 func keptName(community string, month greentally.Month) string {
@@ -108,7 +135,9 @@ func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
 		if err := json.Unmarshal(value, &k); err != nil {
 			return nil, fmt.Errorf("what is known of %s: %w", name, err)
 		}
-		all = append(all, k)
+		if !k.Made.After(m.now()) { // else the clock was wrong then, and it is made again
+			all = append(all, k)
+		}
 	}
 	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.Month.String(), a.Month.String()) })
 	return all, nil
@@ -124,15 +153,15 @@ func (m *monthly) make(ctx context.Context, c *greentally.Community, month green
 	if i := slices.IndexFunc(all, func(k kept) bool { return k.Month == month }); i >= 0 {
 		return m.send(ctx, c, all[i])
 	}
-	k, err := m.keep(ctx, c, month)
+	k, err := m.keepMonth(ctx, c, month)
 	if err != nil || k == nil {
 		return err
 	}
 	return m.send(ctx, c, *k)
 }
 
-// keep makes a month's export and keeps it; none of a month of which nothing is known.
-func (m *monthly) keep(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
+// keepMonth makes a month's export and keeps it; none of a month of which nothing is known.
+func (m *monthly) keepMonth(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
 	if err := m.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -147,7 +176,7 @@ func (m *monthly) keep(ctx context.Context, c *greentally.Community, month green
 	if err != nil {
 		return nil, err
 	}
-	name, err := m.bundles.Keep(ctx, data)
+	name, err := m.keep(ctx, data)
 	if err != nil {
 		return nil, err
 	}
@@ -175,22 +204,23 @@ func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) err
 	}
 	var failed []error
 	for _, contact := range c.Contacts {
-		if slices.Contains(k.Mailed, contact.Email) {
+		if slices.Contains(k.Mailed, contact.Email) || slices.Contains(k.Refused, contact.Email) {
 			continue
 		}
 		files := []mail.File{{Name: fileName(e, "pdf"), MediaType: formats()["pdf"], Data: b.File("export.pdf")}, {Name: fileName(e, "xlsx"), MediaType: formats()["xlsx"], Data: b.File("export.xlsx")}}
 		err := m.mailer.SendMonth(ctx, mail.Recipient{Email: contact.Email, Name: contact.Name, Language: contact.Language},
 			mail.Month{Community: c.ID, Month: k.Month, Indicators: e.Indicators, Assessments: e.InEffect(), Files: files})
 		var refused *mail.Error
-		if errors.As(err, &refused) && !refused.Temporary {
+		switch {
+		case errors.As(err, &refused) && !refused.Temporary:
 			m.log.Error("the month's export was refused for good", "to", contact.Email, "error", err)
-			err = nil
-		}
-		if err != nil {
+			k.Refused = append(k.Refused, contact.Email)
+		case err != nil:
 			failed = append(failed, err)
 			continue
+		default:
+			k.Mailed = append(k.Mailed, contact.Email)
 		}
-		k.Mailed = append(k.Mailed, contact.Email)
 		if err := m.remember(ctx, c.ID, k); err != nil {
 			return err
 		}

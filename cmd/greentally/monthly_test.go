@@ -124,6 +124,10 @@ func newMonthly(t *testing.T) (*monthly, *postbox) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules, err := c.readRules()
+	if err != nil {
+		t.Fatal(err)
+	}
 	store, log := &memory.Store{}, slog.New(slog.DiscardHandler)
 	for i := range 12 {
 		date := greentally.Date{Year: 2000, Month: time.Month(i), Day: 15}
@@ -136,7 +140,7 @@ func newMonthly(t *testing.T) (*monthly, *postbox) {
 	box := &postbox{}
 	return &monthly{
 		exporter: &exporter{config: c, worker: newWorker(store, registry, set, log), registry: registry, types: types, set: set, schemes: all, store: store,
-			applications: noApplications{}, bundles: shelf{}, key: key, now: time.Now, settled: func(context.Context) (bool, error) { return true, nil }},
+			applications: noApplications{}, bundles: shelf{}, rules: rules, key: key, now: time.Now, settled: func(context.Context) (bool, error) { return true, nil }},
 		mailer: box, state: &memoryState{values: map[string][]byte{}}, log: log,
 	}, box
 }
@@ -199,16 +203,74 @@ func TestMonthly(t *testing.T) {
 		time.Sleep(500 * 24 * time.Hour)
 		m.runFor(t, time.Minute)
 		check("months of which nothing is known, but for those that were missed", both("2000-06", "2000-07", "2000-08", "2000-09", "2000-10", "2000-11")...)
-		state := m.state.(*memoryState)
-		last := state.values["export.lakeside"]
-		state.values["export.lakeside"] = []byte("2002-01-31T22:00:00Z") // and now it is a year earlier
-		m.runFor(t, 40*24*time.Hour)
-		check("the clock was put back")
-		state.values["export.lakeside"] = last
 		m.config.Exports.Schedule = noDigest
 		m.runFor(t, time.Minute)
 		check("never")
 	})
+}
+
+// TestMonthlyBeforeTheFirst installs the program in January, and has it down until the end of March.
+func TestMonthlyBeforeTheFirst(t *testing.T) {
+	m, box := newMonthly(t)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(14 * 24 * time.Hour)
+		m.runFor(t, time.Hour)
+		time.Sleep(75 * 24 * time.Hour)
+		m.runFor(t, time.Minute)
+		if got := strings.Join(box.got, ", "); strings.Count(got, "wang") != 2 || !strings.HasPrefix(got, "2000-01 to") || !strings.Contains(got, "2000-02 to") {
+			t.Errorf("mailed %s", got)
+		}
+	})
+}
+
+// TestMonthlyOfAWrongClock has a clock that goes some months ahead, and is put right: what was
+// made of months that were not over is made again when they are.
+func TestMonthlyOfAWrongClock(t *testing.T) {
+	m, box := newMonthly(t)
+	ahead := 0 * time.Hour
+	m.now = func() time.Time { return time.Now().Add(ahead) }
+	synctest.Test(t, func(t *testing.T) {
+		m.runFor(t, 32*24*time.Hour) // to 2 February
+		box.got = nil
+		ahead = 120 * 24 * time.Hour
+		c := m.registry.Current().Communities()[0]
+		if err := m.catchUp(t.Context(), c, greentally.Date{Year: 2000, Month: time.June, Day: 1}); err != nil {
+			t.Fatal(err)
+		}
+		state := m.state.(*memoryState)
+		state.values["export.lakeside"] = []byte("2000-05-31T22:00:00Z")
+		if got := strings.Join(box.got, ", "); strings.Count(got, "wang") != 4 {
+			t.Errorf("with the wrong clock: mailed %s", got)
+		}
+		ahead, box.got = 0, nil
+		m.runFor(t, 29*24*time.Hour) // over 1 March
+		if got := strings.Join(box.got, ", "); got != "2000-02 to wang@example.org, 2000-02 to smith@example.org" {
+			t.Errorf("with the right one: mailed %s", got)
+		}
+	})
+}
+
+// TestMonthlyRefused does not say that a mail was sent that was refused.
+func TestMonthlyRefused(t *testing.T) {
+	m, _ := newMonthly(t)
+	c, month := m.registry.Current().Communities()[0], greentally.Month{Year: 2000, Month: time.March}
+	m.mailer = refusing{}
+	for range 2 {
+		if err := m.make(t.Context(), c, month); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := m.kept(t.Context(), c.ID)
+	if err != nil || len(kept) != 1 || len(kept[0].Mailed) != 0 || len(kept[0].Refused) != 2 {
+		t.Errorf("kept: %+v, %v", kept, err)
+	}
+}
+
+// refusing takes no mail.
+type refusing struct{}
+
+func (refusing) SendMonth(_ context.Context, to mail.Recipient, _ mail.Month) error {
+	return &mail.Error{To: to.Email, Err: errors.New("no such user")}
 }
 
 // TestMonthlyKilled loses what was done after the mail to the first contact: the other still

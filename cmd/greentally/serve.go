@@ -111,6 +111,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	rules, err := c.readRules()
+	if err != nil {
+		return err
+	}
 	signer, err := c.signingKey()
 	if err != nil {
 		return err
@@ -229,7 +233,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	exports := &monthly{
 		exporter: &exporter{config: c, worker: reporter, registry: registry, types: types, set: set, schemes: certification, store: store,
-			attachments: recordLog.Attachments, applications: applied, bundles: bundles, key: signer, now: time.Now, settled: settled},
+			attachments: recordLog.Attachments, applications: applied, bundles: bundles, rules: rules, key: signer, now: time.Now, settled: settled},
 		state: done, log: log.With("part", "exports"),
 	}
 	if mailer != nil {

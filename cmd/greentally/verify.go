@@ -10,18 +10,22 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"aead.dev/minisign"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/devices"
 	"greentally/internal/strictyaml"
 	"greentally/records"
 	"greentally/report"
@@ -65,7 +69,7 @@ What is wrong is listed, with the file and the figure; then the exit status is 1
 			}
 			b, wrong := bundle.Open(data, trusted)
 			if b == nil {
-				return fmt.Errorf("%s: %w", args[0], errors.Join(wrong...))
+				return fmt.Errorf("%s: %s", args[0], plain(errors.Join(wrong...).Error()))
 			}
 			v := &verification{Bundle: b, out: p.out, wrong: wrong}
 			v.say("%s %s, made %s by %s", b.Community, b.Month, b.Made.Format(time.RFC3339), b.Version)
@@ -79,7 +83,11 @@ What is wrong is listed, with the file and the figure; then the exit status is 1
 				}
 			}
 			if len(v.wrong) > 0 {
-				return fmt.Errorf("%s is NOT as it was handed in:\n  %s", args[0], strings.ReplaceAll(errors.Join(v.wrong...).Error(), "\n", "\n  "))
+				lines := make([]string, len(v.wrong))
+				for i, err := range v.wrong {
+					lines[i] = "\n  " + plain(strings.ReplaceAll(err.Error(), "\n", "; "))
+				}
+				return fmt.Errorf("%s is NOT as it was handed in:%s", args[0], strings.Join(lines, ""))
 			}
 			return nil
 		},
@@ -116,6 +124,8 @@ type verification struct {
 	kinds  []*greentally.Kind
 	types  *records.Types
 	set    *indicators.Set
+
+	location *time.Location
 }
 
 func (v *verification) kind(name string) (*greentally.Kind, bool) {
@@ -127,7 +137,17 @@ func (v *verification) kind(name string) (*greentally.Kind, bool) {
 }
 
 func (v *verification) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(v.out, format+"\n", args...)
+	_, _ = fmt.Fprintln(v.out, plain(fmt.Sprintf(format, args...)))
+}
+
+// plain replaces what would move the cursor, or hide: what is printed comes from strangers.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 // done says what is right, unless anything was found.
@@ -149,17 +169,18 @@ func (v *verification) recompute() error {
 	}
 	e := v.export
 	v.attachments()
-	loc, err := time.LoadLocation(e.Community.TimeZone)
-	if err != nil {
-		return fmt.Errorf("%s: %w", exportName, err)
-	}
 	certification, err := v.rules()
 	if err != nil {
 		return err
 	}
+	for _, r := range greentally.InForce(e.Records) {
+		if err := v.types.Validate(r); err != nil {
+			v.say("note: record %s by %s of %s is not as its type demands now: %v", r.ID, r.By, r.Date, err)
+		}
+	}
 	again := *e
 	again.Kinds, again.Types = kindsOf(&e.Community, v.kinds), v.types.All()
-	again.Indicators, again.Workings = v.set.Workings(indicators.Evidence{Community: &e.Community, Month: e.Month, Through: e.AsOf, Days: e.Days, Records: e.Records, Alerts: e.Alerts, Location: loc})
+	again.Indicators, again.Workings = v.set.Workings(indicators.Evidence{Community: &e.Community, Month: e.Month, Through: e.AsOf, Days: e.Days, Records: e.Records, Alerts: e.Alerts, Location: v.location})
 	again.Assessments, err = certification.Assess(schemes.Evidence{Community: &e.Community, Month: e.Month, Indicators: again.Indicators, Records: e.Records})
 	if err != nil {
 		return fmt.Errorf("rules/schemes: %w", err)
@@ -176,10 +197,13 @@ func (v *verification) recompute() error {
 // read reads the export and the device-days. Nothing may stand in them twice, or unknown: what
 // people see must be what is computed with.
 func (v *verification) read() error {
-	strict := jsonv2.RejectUnknownMembers(v.Version == version())
+	strict := jsonv2.RejectUnknownMembers(true)
 	var e report.Export
 	if err := jsonv2.Unmarshal(v.File(exportName), &e, strict); err != nil {
 		return fmt.Errorf("%s: %w", exportName, err)
+	}
+	if slices.Contains(e.Community.Devices, nil) {
+		return fmt.Errorf("%s: a device is null", exportName)
 	}
 	v.export = &e
 	for line := range bytes.Lines(v.File(daysName)) {
@@ -189,18 +213,42 @@ func (v *verification) read() error {
 		}
 		e.Days = append(e.Days, d)
 	}
-	last := e.Month.Last()
-	if e.AsOf.Before(last) {
-		last = e.AsOf
-		v.say("note: the month was not over; the figures are up to %s", e.Through)
+	loc, err := time.LoadLocation(e.Community.TimeZone)
+	if err != nil {
+		return fmt.Errorf("%s: %w", exportName, err)
+	}
+	v.location = loc
+	v.say("%s %s (%s), %d households, figures up to %s", e.Community.Name.In("zh"), e.Month, e.Community.ID, e.Community.Households, e.Through)
+	asOf, last := greentally.DateOf(e.Made, loc).Add(-1), e.Month.Last()
+	if asOf.Before(last) {
+		last = asOf
+		v.say("note: the month was not over when this was made")
 	}
 	switch {
-	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made):
-		v.found("%s: it is of %s %s, made %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339))
-	case e.Through != last:
-		v.found("%s: through is %s, and comes to %s", exportName, e.Through, last)
+	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made) || e.Version != v.Manifest.Version:
+		v.found("%s: it is of %s %s, made %s by %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339), e.Version)
+	case e.AsOf != asOf || e.Through != last:
+		v.found("%s: as_of is %s and through %s; what was made %s is of %s and %s", exportName, e.AsOf, e.Through, e.Made.Format(time.RFC3339), asOf, last)
 	}
+	if a := e.Application; a != nil {
+		v.say("note: it says of itself that it belongs to application %s, %s by %s; that is not computed", a.ID, a.Stage, a.Scheme)
+	}
+	v.known()
 	return nil
+}
+
+// known finds files that nothing explains.
+func (v *verification) known() {
+	for _, e := range v.Files {
+		switch {
+		case strings.HasPrefix(e.Name, rulesName+"/"), strings.HasPrefix(e.Name, attachmentsName+"/"):
+		case !slices.Contains([]string{exportName, "export.xlsx", "export.pdf", "export.csv", daysName, readmeName, bundle.SignerName}, e.Name):
+			v.found("%s: no bundle has such a file", e.Name)
+		}
+	}
+	if string(v.File(readmeName)) != bundleReadme && v.Version == version() {
+		v.found("%s: it says something else", readmeName)
+	}
 }
 
 // documents writes what people read again, and compares it.
@@ -213,14 +261,6 @@ func (v *verification) documents(again *report.Export) error {
 	if !bytes.Equal(table.Bytes(), v.File("export.csv")) {
 		v.found("export.csv: it does not say what the figures come to")
 	}
-	if v.Version != version() {
-		for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
-			v.found("export.xlsx: %w", err)
-		}
-		v.done("the table, and the values of the indicators in the workbook")
-		v.say("note: made by %s, checked by %s: export.pdf and the rest of the workbook are covered by the signature alone", v.Version, version())
-		return nil
-	}
 	if err := errors.Join(again.XLSX(&book, "zh"), again.PDF(&paper, "zh")); err != nil {
 		return err
 	}
@@ -228,10 +268,19 @@ func (v *verification) documents(again *report.Export) error {
 	if err != nil {
 		v.found("export.xlsx: %w", err)
 	}
-	for _, part := range differ {
-		v.found("export.xlsx: %s is not what the figures come to", part)
+	same := bytes.Equal(paper.Bytes(), v.File("export.pdf"))
+	if v.Version != version() && (len(differ) > 0 || !same) {
+		for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
+			v.found("export.xlsx: %w", err)
+		}
+		v.done("the table, and the values of the indicators in the workbook")
+		v.say("note: made by %s, checked by %s, which writes workbook and PDF otherwise: let %s check them", v.Version, version(), v.Version)
+		return nil
 	}
-	if !bytes.Equal(paper.Bytes(), v.File("export.pdf")) {
+	if n := len(differ); n > 0 {
+		v.found("export.xlsx: %s is not what the figures come to, of %d parts that differ", differ[n-1], n)
+	}
+	if !same {
 		v.found("export.pdf: it is not what the figures come to")
 	}
 	v.done("the table, the workbook and the PDF, written again")
@@ -266,7 +315,7 @@ func compareAll[T any](v *verification, what string, stated, again []T, name fun
 // attachments checks that what records have attached is there.
 func (v *verification) attachments() {
 	n, named := 0, map[string]bool{}
-	for _, r := range v.export.Records {
+	for _, r := range v.export.Counted() {
 		for _, a := range r.Attachments {
 			n++
 			named[attachmentName(a)] = true
@@ -288,6 +337,9 @@ func (v *verification) attachments() {
 func (v *verification) rules() (*schemes.Set, error) {
 	if err := jsonv2.Unmarshal(v.File(kindsName), &v.kinds); err != nil {
 		return nil, fmt.Errorf("%s: %w", kindsName, err)
+	}
+	if slices.Contains(v.kinds, nil) {
+		return nil, fmt.Errorf("%s: a kind is null", kindsName)
 	}
 	folder := func(name string) strictyaml.Folder {
 		sub, err := fs.Sub(v.FS(), rulesName+"/"+name)
@@ -329,7 +381,13 @@ func (v *verification) strange() error {
 			shipped[rulesName+"/"+name+"/"+path.Base(file)] = data
 		}
 	}
-	var own, changed []string
+	var own, changed, missing []string
+	for name := range shipped {
+		if v.File(name) == nil {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
 	for _, e := range v.Files {
 		original, known := shipped[e.Name]
 		switch {
@@ -342,6 +400,20 @@ func (v *verification) strange() error {
 	}
 	if len(own) > 0 {
 		v.say("note: rules of the community's own: %s", strings.Join(own, ", "))
+	}
+	definitions, err := devices.Load(devices.Options{})
+	if err != nil {
+		return err
+	}
+	for _, k := range v.kinds {
+		if original, known := definitions.Kind(k.Name); !known {
+			own = append(own, kindsName+" "+k.Name)
+		} else if !sameJSON(original, k) {
+			changed = append(changed, kindsName+" "+k.Name)
+		}
+	}
+	if len(missing) > 0 {
+		v.say("note: rules that this program ships and that are NOT in it: %s", strings.Join(missing, ", "))
 	}
 	if len(changed) > 0 {
 		v.say("note: rules that are NOT as this program ships them: %s", strings.Join(changed, ", "))
@@ -360,45 +432,129 @@ func (p *program) recount(ctx context.Context, v *verification) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	loc, err := time.LoadLocation(v.export.Community.TimeZone)
+	stated := map[string]*greentally.DeviceDay{}
+	for i := range v.export.Days {
+		d := &v.export.Days[i]
+		stated[d.Device+" "+d.Date.String()] = d
+	}
+	counted, err := v.count(ctx, store, v.export.Community.Devices)
 	if err != nil {
 		return err
 	}
-	again := &counted{ReadingStore: store, records: v.export.Records, days: map[string]greentally.DeviceDay{}}
-	worker := rules.Worker{Store: again, Registry: func() rules.Registry { return bundled{v, loc} }, Indicators: v.set, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	var touches []rules.Touch
-	for _, d := range v.export.Community.Devices {
-		touches = append(touches, rules.Touch{DeviceKey: d.Key(), From: v.export.Month.First().Start(loc), To: v.export.Month.Next().First().Start(loc).Add(-1)})
-	}
-	if err := worker.Apply(ctx, touches); err != nil {
-		return err
-	}
-	stated := map[string]bool{}
+	different := map[string]int{} // lines
 	for i := range v.export.Days {
 		d := &v.export.Days[i]
-		name := d.Device + " " + d.Date.String()
-		stated[name] = true
-		said, _ := json.Marshal(d)
-		var counted []byte
-		if day, ok := again.days[name]; ok {
-			counted, _ = json.Marshal(day)
-		}
-		if !bytes.Equal(said, counted) {
-			v.found("%s: line %d: device-day %s: the readings in the store give another: %s", daysName, i+1, name, whereParted(said, counted))
+		if day, ok := counted[d.Device+" "+d.Date.String()]; !ok || !sameJSON(day, d) {
+			different[d.Device+" "+d.Date.String()] = i + 1
 		}
 	}
-	for name, d := range again.days {
-		if !stated[name] && d.Date.MonthOf() == v.export.Month && !v.export.Through.Before(d.Date) && d.Readings > 0 {
+	if err := v.elsewhere(ctx, store, stated, different); err != nil {
+		return err
+	}
+	for name, line := range different {
+		d := stated[name]
+		said, _ := json.Marshal(d)
+		var again []byte
+		if day, ok := counted[name]; ok {
+			again, _ = json.Marshal(day)
+		}
+		v.found("%s: line %d: device-day %s: the readings in the store give another: %s", daysName, line, name, whereParted(said, again))
+	}
+	for name, d := range counted {
+		if stated[name] == nil && d.Date.MonthOf() == v.export.Month && !v.export.Through.Before(d.Date) && d.Readings > 0 {
 			v.found("%s: device-day %s is missing: there are %d readings of it in the store", daysName, name, d.Readings)
 		}
 	}
+	if err := v.strangers(ctx, store); err != nil {
+		return err
+	}
 	v.done("%d device-days, from the readings in the store", len(v.export.Days))
-	return v.attested(ctx, store, loc)
+	return v.attested(ctx, store)
+}
+
+// count tallies the month of devices from the readings in the store.
+func (v *verification) count(ctx context.Context, store greentally.ReadingStore, devices []*greentally.Device) (map[string]greentally.DeviceDay, error) {
+	again := &counted{ReadingStore: store, records: v.export.Records, days: map[string]greentally.DeviceDay{}}
+	worker := rules.Worker{Store: again, Registry: func() rules.Registry { return bundled{v, devices} }, Indicators: v.set, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	var touches []rules.Touch
+	for _, d := range devices {
+		touches = append(touches, rules.Touch{DeviceKey: d.Key(), From: v.export.Month.First().Start(v.location), To: v.export.Month.Next().First().Start(v.location).Add(-1)})
+	}
+	return again.days, worker.Apply(ctx, touches)
+}
+
+// elsewhere counts again what is different, with the device at the site, for the stream and with
+// the limits that the device-day itself has: the registry may have said so then, and a device-day
+// keeps what was true of its day. What is the same then is noted.
+func (v *verification) elsewhere(ctx context.Context, store greentally.ReadingStore, stated map[string]*greentally.DeviceDay, different map[string]int) error {
+	asThen := map[string]*greentally.Device{} // by what was true then
+	days := map[string][]string{}
+	for name := range different {
+		d := stated[name]
+		i := slices.IndexFunc(v.export.Community.Devices, func(one *greentally.Device) bool { return one.ID == d.Device })
+		if i < 0 {
+			continue // a day of no device that there is
+		}
+		then := *v.export.Community.Devices[i]
+		then.Site, then.Stream, then.Kind, then.Limits = d.Site, d.Stream, d.Kind, maps.Clone(then.Limits)
+		for q, g := range d.Gauges {
+			if g.Limit != nil {
+				if then.Limits == nil {
+					then.Limits = map[string]float64{}
+				}
+				then.Limits[q] = g.Limit.Float()
+			}
+		}
+		facts := fmt.Sprint(then.ID, " ", then.Site, " ", then.Stream, " ", then.Kind, " ", then.Limits)
+		asThen[facts] = &then
+		days[facts] = append(days[facts], name)
+	}
+	for _, facts := range slices.Sorted(maps.Keys(asThen)) {
+		counted, err := v.count(ctx, store, []*greentally.Device{asThen[facts]})
+		if err != nil {
+			return err
+		}
+		same := 0
+		for _, name := range days[facts] {
+			if day, ok := counted[name]; ok && sameJSON(day, stated[name]) {
+				delete(different, name)
+				same++
+			}
+		}
+		if then := asThen[facts]; same > 0 {
+			v.say("note: %d device-days of %s are of when it was at site %q for stream %q with the limits %v; the registry says otherwise now", same, then.ID, then.Site, then.Stream, then.Limits)
+		}
+	}
+	return nil
+}
+
+func sameJSON(a, b any) bool {
+	one, _ := json.Marshal(a)
+	other, _ := json.Marshal(b)
+	return bytes.Equal(one, other)
+}
+
+// strangers notes devices that have device-days in the month and are not in the registry.
+func (v *verification) strangers(ctx context.Context, store greentally.DeviceDayStore) error {
+	days, err := store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: v.export.Community.ID, From: v.export.Month.First(), To: v.export.Month.Last(), Totals: true})
+	if err != nil {
+		return err
+	}
+	unknown := map[string]int{}
+	for _, d := range days {
+		if !slices.ContainsFunc(v.export.Community.Devices, func(one *greentally.Device) bool { return one.ID == d.Device }) {
+			unknown[d.Device]++
+		}
+	}
+	for _, device := range slices.Sorted(maps.Keys(unknown)) {
+		v.say("note: the store has %d device-days of %s, which is not among the devices of the community: it does not count", unknown[device], device)
+	}
+	return nil
 }
 
 // attested compares records and alerts with those in the store.
-func (v *verification) attested(ctx context.Context, store greentally.Store, loc *time.Location) error {
-	e := v.export
+func (v *verification) attested(ctx context.Context, store greentally.Store) error {
+	e, loc := v.export, v.location
 	kept, err := store.Records(ctx, e.Community.ID, greentally.Date{}, greentally.Date{})
 	if err != nil {
 		return err
@@ -496,17 +652,17 @@ func (s *counted) Records(context.Context, string, greentally.Date, greentally.D
 	return s.records, nil
 }
 
-// bundled is the registry of a bundle.
+// bundled is the registry of a bundle, with some devices.
 type bundled struct {
 	*verification
-	location *time.Location
+	devices []*greentally.Device
 }
 
 func (b bundled) Community(string) (*greentally.Community, bool) { return &b.export.Community, true }
 func (b bundled) Location(string) (*time.Location, bool)         { return b.location, true }
 func (b bundled) Kind(name string) (*greentally.Kind, bool)      { return b.kind(name) }
 func (b bundled) Device(key greentally.DeviceKey) (*greentally.Device, bool) {
-	for _, d := range b.export.Community.Devices {
+	for _, d := range b.devices {
 		if d.Key() == key {
 			return d, true
 		}

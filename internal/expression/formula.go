@@ -16,6 +16,9 @@ var ErrNoFormula = errors.New("a spreadsheet cannot compute it")
 // Formula translates an expression into the formula of a spreadsheet, without the sign =. cell
 // returns what stands there for a leaf: a cell's name, or a literal.
 func Formula(text string, cell func(leaf string) (string, error)) (string, error) {
+	if err := short(text); err != nil {
+		return "", err
+	}
 	tree, err := parser.Parse(text)
 	if err != nil {
 		return "", err

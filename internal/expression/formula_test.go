@@ -3,7 +3,10 @@ package expression_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/expr-lang/expr"
 
 	"greentally/internal/expression"
 )
@@ -42,6 +45,24 @@ func TestFormula(t *testing.T) {
 	wrong := errors.New("no such cell")
 	if _, err := expression.Formula("1 + a", func(string) (string, error) { return "", wrong }); !errors.Is(err, wrong) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestLong refuses what would use up the stack.
+func TestLong(t *testing.T) {
+	deep := strings.Repeat("(", 3_000_000) + "1"
+	if _, err := expression.Leaves(deep); err == nil {
+		t.Error("its leaves are looked for")
+	}
+	if _, err := expression.Formula(deep, nil); err == nil {
+		t.Error("it is translated")
+	}
+	if _, err := expression.Compile(deep, nil, expr.AsBool()); err == nil {
+		t.Error("it is compiled")
+	}
+	deep = strings.Repeat("(", 4_000) + "1" + strings.Repeat(")", 4_000)
+	if got, err := expression.Formula(deep, nil); err != nil || got != "1" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // Leaves returns what an expression takes from its environment, as it is written there, each
 // once: such as mass_kg.collected.
 func Leaves(text string) ([]string, error) {
+	if err := short(text); err != nil {
+		return nil, err
+	}
 	tree, err := parser.Parse(text)
 	if err != nil {
 		return nil, err

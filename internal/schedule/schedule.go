@@ -77,8 +77,12 @@ func look(ctx context.Context, state State, done map[string][]byte, job Job) (du
 	}
 	due = due.Truncate(time.Minute)
 	if last, known := done[job.Name]; known {
-		if at, err := time.Parse(time.RFC3339, string(last)); err == nil && !due.After(at) {
+		at, err := time.Parse(time.RFC3339, string(last))
+		if err == nil && !due.After(at) && at.Sub(now) < wrongClock {
 			return due, nil
+		}
+		if err == nil && !due.After(at) { // the clock was wrong, and went on by itself until then
+			return due, remember(ctx, state, done, job.Name, due)
 		}
 		if now.Sub(due) <= job.Late {
 			if err := job.Do(ctx, due); err != nil {
@@ -90,10 +94,18 @@ func look(ctx context.Context, state State, done map[string][]byte, job Job) (du
 			return due, err
 		}
 	}
+	return due, remember(ctx, state, done, job.Name, due)
+}
+
+// wrongClock is how far ahead of now a job can have been done without the clock having been
+// wrong then.
+const wrongClock = 36 * time.Hour
+
+func remember(ctx context.Context, state State, done map[string][]byte, name string, due time.Time) error {
 	text := []byte(due.UTC().Format(time.RFC3339))
-	if err := state.Write(ctx, map[string][]byte{job.Name: text}); err != nil {
-		return due, fmt.Errorf("remember that it is done: %w", err)
+	if err := state.Write(ctx, map[string][]byte{name: text}); err != nil {
+		return fmt.Errorf("remember that it is done: %w", err)
 	}
-	done[job.Name] = text
-	return due, nil
+	done[name] = text
+	return nil
 }
