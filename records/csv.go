@@ -234,7 +234,7 @@ func (t *Types) ReadCSV(c CSV, data []byte) (rows []Row, past int, err error) {
 		}
 		line, _ := reader.FieldPos(0)
 		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
+			cells[i] = revived(strings.TrimSpace(cells[i]))
 		}
 		if header == nil {
 			if header = cells; cmp.Or(header...) == "" {
@@ -275,7 +275,7 @@ func decodeText(data []byte) (string, error) {
 		text, err := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Bytes(data)
 		return string(text), err
 	case utf8.Valid(data):
-		return strings.TrimPrefix(string(data), "\ufeff"), nil
+		return strings.TrimPrefix(string(data), byteOrderMark), nil
 	}
 	text, err := simplifiedchinese.GB18030.NewDecoder().Bytes(data)
 	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
@@ -404,7 +404,25 @@ func (t *recordType) setCell(r *greentally.Record, name, text string) error {
 	return nil
 }
 
-// WriteCSV writes the records as a table that [Types.ReadCSV] reads. Status says what became
+// formulaSigns begin what a spreadsheet takes for a formula.
+const formulaSigns = "=+-@\t\r"
+
+// inert writes a text so that no spreadsheet takes it for a formula; revived reads it back.
+func inert(text string) string {
+	if text != "" && strings.ContainsRune(formulaSigns, rune(text[0])) || revived(text) != text {
+		return "'" + text
+	}
+	return text
+}
+
+func revived(cell string) string {
+	if text, ok := strings.CutPrefix(cell, "'"); ok && text != "" && strings.ContainsRune(formulaSigns, rune(text[0])) {
+		return text
+	}
+	return cell
+}
+
+// WriteCSV writes the records as a table that [Types.ReadCSV] reads, and Excel, too. Status says what became
 // of a record, and is empty for one that is in force.
 func WriteCSV(out io.Writer, records []greentally.Record, status func(greentally.Record) string) error {
 	names := map[string]bool{}
@@ -429,7 +447,7 @@ func WriteCSV(out io.Writer, records []greentally.Record, status func(greentally
 				cells = append(cells, status(r))
 				continue
 			}
-			cells = append(cells, c.get(&r))
+			cells = append(cells, inert(c.get(&r)))
 		}
 		for _, name := range more {
 			number, is := r.Values[name]
@@ -437,13 +455,19 @@ func WriteCSV(out io.Writer, records []greentally.Record, status func(greentally
 			case is:
 				cells = append(cells, strconv.FormatFloat(number, 'f', -1, 64))
 			default:
-				cells = append(cells, r.Texts[name])
+				cells = append(cells, inert(r.Texts[name]))
 			}
 		}
 		rows = append(rows, cells)
 	}
+	if _, err := io.WriteString(out, byteOrderMark); err != nil {
+		return err
+	}
 	return csv.NewWriter(out).WriteAll(rows)
 }
+
+// byteOrderMark tells Excel that a table is UTF-8.
+const byteOrderMark = "\ufeff"
 
 // WriteTemplate writes the header of a table for records of a type, and an example that
 // [Types.ReadCSV] refuses as long as it stands there. For zh it begins as Excel needs it to see
@@ -514,7 +538,7 @@ func (t *Types) WriteTemplate(out io.Writer, name, language string) error {
 		field(name)
 	}
 	if chinese {
-		if _, err := io.WriteString(out, "\ufeff"); err != nil {
+		if _, err := io.WriteString(out, byteOrderMark); err != nil {
 			return err
 		}
 	}

@@ -206,6 +206,9 @@ func TestWriteCSV(t *testing.T) {
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("%v, of\n%s", err, out.String())
 	}
+	if strings.Contains(out.String(), ",=") || !strings.HasPrefix(out.String(), "\ufeff") {
+		t.Errorf("Excel computes what is in it, or reads it as GBK: %s", out.String())
+	}
 	if first.ID, second.ID = "", ""; !same(rows[0].Record, first) || !same(rows[1].Record, second) {
 		t.Errorf("got %+v, want %+v and %+v", rows, first, second)
 	}

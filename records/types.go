@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
@@ -214,6 +215,12 @@ func (t *Types) Validate(r greentally.Record) error {
 	return nil
 }
 
+// How long a name and a text can be, in characters: records are printed.
+const (
+	mostName = 200
+	mostText = 2000
+)
+
 // mostAttachments is how many attachments a record has at most.
 const mostAttachments = 20
 
@@ -224,6 +231,16 @@ func (t *Types) faults(r greentally.Record) (all []error) {
 	}
 	if r.By == "" {
 		add("by is missing: say who attests it")
+	}
+	tooLong := func(what, text string, most int) {
+		if n := utf8.RuneCountInString(text); n > most {
+			add("%s has %d characters; the most is %d, and the rest goes into an attachment", what, n, most)
+		}
+	}
+	tooLong("by", r.By, mostName)
+	tooLong("why", r.Why, mostText)
+	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
+		tooLong(name, r.Texts[name], mostText)
 	}
 	if r.Date == (greentally.Date{}) {
 		add("date is missing: say which day it speaks of")
