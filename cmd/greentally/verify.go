@@ -225,7 +225,7 @@ func (v *verification) read() error {
 		v.say("note: the month was not over when this was made")
 	}
 	switch {
-	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made) || e.Version != v.Manifest.Version:
+	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made) || e.Version != v.Version:
 		v.found("%s: it is of %s %s, made %s by %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339), e.Version)
 	case e.AsOf != asOf || e.Through != last:
 		v.found("%s: as_of is %s and through %s; what was made %s is of %s and %s", exportName, e.AsOf, e.Through, e.Made.Format(time.RFC3339), asOf, last)

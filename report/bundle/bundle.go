@@ -147,7 +147,9 @@ const firstDay = 1<<5 | 1
 func writeEntries(w io.Writer, entries []entry) error {
 	z := zip.NewWriter(w)
 	for _, e := range entries {
-		to, err := z.CreateRaw(&zip.FileHeader{Name: e.name, Method: e.method, ModifiedDate: firstDay, CRC32: e.crc, UncompressedSize64: e.size, CompressedSize64: uint64(len(e.compressed))})
+		header := &zip.FileHeader{Name: e.name, Method: e.method, CRC32: e.crc, UncompressedSize64: e.size, CompressedSize64: uint64(len(e.compressed))}
+		header.ModifiedDate = firstDay //nolint:staticcheck // CreateRaw looks at no other
+		to, err := z.CreateRaw(header)
 		if err == nil {
 			_, err = to.Write(e.compressed)
 		}
