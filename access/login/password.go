@@ -1,0 +1,146 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"greentally/access"
+)
+
+// LogIn begins a session of the user with the name and the password, and sets its cookie.
+// Otherwise the error is [access.ErrWrong] or a [*TooManyError], whether there is such a user or
+// not.
+func (g *Gate) LogIn(w http.ResponseWriter, r *http.Request, name, password string) (access.User, error) {
+	address := g.address(r)
+	u, err := g.verify(r.Context(), address, name, password)
+	if err != nil {
+		g.failed(r.Context(), address, "password", name, err)
+		return access.User{}, err
+	}
+	return u, g.begin(w, r, u, "password")
+}
+
+// checkWait is how long somebody waits while the passwords of others are checked.
+const checkWait = 10 * time.Second
+
+// verify checks a password, unless somebody tries too often.
+func (g *Gate) verify(ctx context.Context, address, name, password string) (access.User, error) {
+	if err := g.addresses.take(network(address), g.Now()); err != nil {
+		return access.User{}, err
+	}
+	key, err := access.UserName(name)
+	if err != nil {
+		key = name
+	}
+	if err := g.names.take(key, g.Now()); err != nil {
+		return access.User{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkWait)
+	defer cancel()
+	u, err := g.Users.Verify(ctx, name, password)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &TooManyError{After: checkWait}
+	}
+	return u, err
+}
+
+// begin begins a session of a user in place of the one that the browser had.
+func (g *Gate) begin(w http.ResponseWriter, r *http.Request, u access.User, by string) error {
+	token, err := g.Sessions.begin(r.Context(), u)
+	if err != nil {
+		return err
+	}
+	err = g.Audit.Write(r.Context(), access.Entry{Who: u.Name, Address: g.address(r), Action: "login", What: map[string]string{"by": by}, Result: access.Done})
+	if err != nil {
+		return errors.Join(err, g.Sessions.end(r.Context(), token))
+	}
+	if err := g.endSession(r); err != nil {
+		return err
+	}
+	g.setCookie(w, r, sessionCookie, token, longest)
+	return nil
+}
+
+// endSession ends the session that the browser has, if it has one.
+func (g *Gate) endSession(r *http.Request) error {
+	c, err := r.Cookie(g.cookieName(r, sessionCookie))
+	if err != nil {
+		return nil //nolint:nilerr // it has none
+	}
+	return g.Sessions.end(r.Context(), c.Value)
+}
+
+// failed writes a failed login to the audit log. A name that nobody has is left out: people type
+// passwords there. So are entries when there are many; the next says how many they were.
+func (g *Gate) failed(ctx context.Context, address, by, name string, why error) {
+	if !g.failures.AllowN(g.Now(), 1) {
+		g.leftOut.Add(1)
+		return
+	}
+	e := access.Entry{Address: address, Action: "login", What: map[string]string{"by": by, "why": reason(why)}, Result: access.Refused}
+	if known, err := g.Users.Get(name); err == nil {
+		e.Who = known.Name
+	}
+	if n := g.leftOut.Swap(0); n > 0 {
+		e.What["left_out_before"] = strconv.FormatInt(n, 10)
+	}
+	if err := g.Audit.Write(ctx, e); err != nil {
+		g.Log.Error("a failed login was not written to the audit log", "error", err)
+	}
+}
+
+// reason is what the audit log says of an error, which may hold what others wrote.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, access.ErrWrong):
+		return "wrong"
+	case errors.As(err, new(*TooManyError)):
+		return "too often"
+	case errors.Is(err, ErrOpenID):
+		return "not finished"
+	}
+	return "error"
+}
+
+// LogOut ends the session that the browser has, and takes its cookie away.
+func (g *Gate) LogOut(w http.ResponseWriter, r *http.Request) error {
+	p, err := g.Principal(r)
+	if err != nil || !p.Session {
+		g.setCookie(w, r, sessionCookie, "", 0)
+		return nil //nolint:nilerr // who is not logged in is out already
+	}
+	if err := g.endSession(r); err != nil {
+		return err
+	}
+	g.setCookie(w, r, sessionCookie, "", 0)
+	return g.Audit.Write(r.Context(), access.Entry{Who: p.Name, Address: p.Address, Action: "logout", Result: access.Done})
+}
+
+// ChangePassword gives the user who asks another password for the old one, and logs the user out
+// everywhere else. The error is as those of [Gate.LogIn], or wraps [access.ErrInvalid] and says
+// what is wrong with the new one.
+func (g *Gate) ChangePassword(w http.ResponseWriter, r *http.Request, old, password string) error {
+	p, err := g.Principal(r)
+	if err != nil {
+		return err
+	}
+	if !p.Session {
+		return fmt.Errorf("%w: %s has no password", access.ErrInvalid, p.Name)
+	}
+	if _, err := g.verify(r.Context(), p.Address, p.Name, old); err != nil {
+		g.failed(r.Context(), p.Address, "old password", p.Name, err)
+		return err
+	}
+	if password == "" {
+		return fmt.Errorf("%w: the new password is empty", access.ErrInvalid)
+	}
+	u, err := g.Users.SetPassword(r.Context(), p.Name, password)
+	if err != nil {
+		return err
+	}
+	return g.begin(w, r, u, "another password")
+}
