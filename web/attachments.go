@@ -25,7 +25,7 @@ func (s *Server) addAttachment(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a server that has none lets it take as long
-	s.reply(w, r, func(r *http.Request) (any, error) {
+	s.reply(w, r, s.audited(func(r *http.Request) (any, error) {
 		c, err := s.community(r)
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func (s *Server) addAttachment(w http.ResponseWriter, r *http.Request) {
 			return nil, badRequest("body: %w", err)
 		}
 		return s.AddAttachment(r.Context(), c.ID, name, content)
-	})
+	}))
 }
 
 // attachment answers with the content of an attachment, to be saved rather than shown.
@@ -57,7 +57,7 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.send(w, r, File{a.Name, a.MediaType, content})
+	s.send(w, r, File{Name: a.Name, MediaType: a.MediaType, Data: content})
 }
 
 // disposition says that a file is to be saved under the name: in letters that every client

@@ -2,7 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,11 +24,12 @@ type Exports struct {
 	Bundle func(ctx context.Context, sha256 string) (File, error)
 
 	Applications func(ctx context.Context, community string) ([]greentally.Application, error) // of all communities if it is empty
-	Application  func(ctx context.Context, id string) (greentally.Application, []greentally.Revision, error)
+	Application  func(ctx context.Context, id string) (greentally.Application, error)
+	Revisions    func(ctx context.Context, a greentally.Application) ([]greentally.Revision, error) // what became another figure since it was handed in
 	// Step takes a step of the application with the ID, or begins one if that is empty.
 	Step func(ctx context.Context, id string, step greentally.Step) (greentally.Application, error)
-	// Rollup counts titles on a day; today if it is zero.
-	Rollup func(ctx context.Context, on greentally.Date) (any, error)
+	// Rollup counts titles of communities on a day; today if it is zero.
+	Rollup func(ctx context.Context, communities func(id string) bool, on greentally.Date) (any, error)
 
 	Key func() string // public, that bundles are signed with
 }
@@ -33,6 +38,7 @@ type Exports struct {
 type File struct {
 	Name, MediaType string
 	Data            []byte
+	Community       string // whose it is
 }
 
 // exportTime is how long an export may take to be made and sent.
@@ -69,10 +75,37 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 		}
 		return x.Kept(r.Context(), c.ID)
 	})
-	file("/api/v1/bundles/{sha256}", func(r *http.Request) (File, error) { return x.Bundle(r.Context(), r.PathValue("sha256")) })
-	get("/api/v1/applications", func(r *http.Request) (any, error) { return x.Applications(r.Context(), r.FormValue("community")) })
+	file("/api/v1/bundles/{sha256}", func(r *http.Request) (File, error) {
+		f, err := x.Bundle(r.Context(), r.PathValue("sha256"))
+		if err == nil && s.allowed(r, f.Community) != nil {
+			err = fmt.Errorf("bundle %s: %w", r.PathValue("sha256"), fs.ErrNotExist)
+		}
+		if err != nil {
+			return File{}, err
+		}
+		return f, nil
+	})
+	get("/api/v1/applications", func(r *http.Request) (any, error) {
+		all, err := x.Applications(r.Context(), r.FormValue("community"))
+		return slices.DeleteFunc(all, func(a greentally.Application) bool { return !s.May(r.Context(), Read, a.Community) }), err
+	})
+	// known returns why the application is not there for the asker.
+	known := func(r *http.Request, a greentally.Application) error {
+		err := s.allowed(r, a.Community)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("application %q: %w", r.PathValue("id"), fs.ErrNotExist)
+		}
+		return err
+	}
 	get("/api/v1/applications/{id}", func(r *http.Request) (any, error) {
-		a, revisions, err := x.Application(r.Context(), r.PathValue("id"))
+		a, err := x.Application(r.Context(), r.PathValue("id"))
+		if err == nil {
+			err = known(r, a)
+		}
+		if err != nil {
+			return nil, err
+		}
+		revisions, err := x.Revisions(r.Context(), a)
 		return struct {
 			greentally.Application
 			Revisions []greentally.Revision `json:"revisions"`
@@ -86,7 +119,19 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 		if step.Application != "" || step.Submission != nil || !step.Recorded.IsZero() {
 			return nil, badRequest("application, submission and recorded are not for you to say")
 		}
-		return x.Step(r.Context(), r.PathValue("id"), step)
+		id, community := r.PathValue("id"), step.Community
+		if id != "" {
+			a, err := x.Application(r.Context(), id)
+			if err == nil {
+				err = known(r, a)
+			}
+			if err != nil {
+				return nil, err
+			}
+		} else if err := s.allowed(r, community); err != nil {
+			return nil, err
+		}
+		return x.Step(r.Context(), id, step)
 	}
 	post("/api/v1/applications", step)
 	post("/api/v1/applications/{id}/steps", step)
@@ -98,7 +143,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 				return nil, badRequest("on: %w", err)
 			}
 		}
-		return x.Rollup(r.Context(), on)
+		return x.Rollup(r.Context(), func(community string) bool { return s.May(r.Context(), Read, community) }, on)
 	})
 	get("/api/v1/key", func(*http.Request) (any, error) { return map[string]string{"key": x.Key()}, nil })
 }

@@ -21,18 +21,24 @@ func (b *backend) exports() web.Exports {
 			return []string{"kept"}, b.ask("kept %s", community)
 		},
 		Bundle: func(_ context.Context, name string) (web.File, error) {
-			return web.File{Name: "a.zip", MediaType: "application/zip", Data: []byte("PK")}, b.ask("bundle %s", name)
+			return web.File{Name: "a.zip", MediaType: "application/zip", Data: []byte("PK"), Community: "jiayuan"}, b.ask("bundle %s", name)
 		},
 		Applications: func(_ context.Context, community string) ([]greentally.Application, error) {
 			return []greentally.Application{}, b.ask("applications %s", community)
 		},
-		Application: func(_ context.Context, id string) (greentally.Application, []greentally.Revision, error) {
-			return one, []greentally.Revision{}, b.ask("application %s", id)
+		Application: func(_ context.Context, id string) (greentally.Application, error) {
+			return one, b.ask("application %s", id)
+		},
+		Revisions: func(_ context.Context, a greentally.Application) ([]greentally.Revision, error) {
+			return []greentally.Revision{}, b.ask("revisions %s", a.ID)
 		},
 		Step: func(_ context.Context, id string, s greentally.Step) (greentally.Application, error) {
 			return one, b.ask("step %q to %s by %s", id, s.To, s.By)
 		},
-		Rollup: func(_ context.Context, on greentally.Date) (any, error) {
+		Rollup: func(_ context.Context, may func(string) bool, on greentally.Date) (any, error) {
+			if !may("jiayuan") {
+				return map[string]int{}, nil
+			}
 			return map[string]int{"communities": 2}, b.ask("rollup %s", on)
 		},
 		Key: func() string { return "RWS" },
@@ -50,9 +56,9 @@ func exportRoutes() []route {
 		},
 		{pattern: "GET /api/v1/bundles/{sha256}", path: "/api/v1/bundles/ab", asked: "bundle ab", wantRaw: "PK"},
 		{pattern: "GET /api/v1/applications", path: "/api/v1/applications?community=jiayuan", asked: "applications jiayuan", want: `[]`},
-		{pattern: "GET /api/v1/applications/{id}", path: "/api/v1/applications/A1", asked: "application A1", want: strings.TrimSuffix(application, "}") + `, "revisions": []}`},
-		{pattern: "POST /api/v1/applications", path: "/api/v1/applications", body: `{"to": "draft", "by": "Li"}`, asked: `step "" to draft by Li`, want: application},
-		{pattern: "POST /api/v1/applications/{id}/steps", path: "/api/v1/applications/A1/steps", body: `{"to": "surveyed", "by": "Li"}`, asked: `step "A1" to surveyed by Li`, want: application},
+		{pattern: "GET /api/v1/applications/{id}", path: "/api/v1/applications/A1", asked: "application A1; revisions A1", want: strings.TrimSuffix(application, "}") + `, "revisions": []}`},
+		{pattern: "POST /api/v1/applications", path: "/api/v1/applications", body: `{"to": "draft", "by": "Li", "community": "jiayuan"}`, asked: `step "" to draft by Li`, want: application},
+		{pattern: "POST /api/v1/applications/{id}/steps", path: "/api/v1/applications/A1/steps", body: `{"to": "surveyed", "by": "Li"}`, asked: `application A1; step "A1" to surveyed by Li`, want: application},
 		{pattern: "GET /api/v1/rollup", path: "/api/v1/rollup?on=2026-12-31", asked: "rollup 2026-12-31", want: `{"communities": 2}`},
 		{pattern: "GET /api/v1/key", path: "/api/v1/key", want: `{"key": "RWS"}`},
 	}

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,8 +21,23 @@ import (
 // required. An error that wraps [fs.ErrNotExist] is answered with 404, one that
 // wraps [ErrBadRequest] with 400, [ErrConflict] with 409, any other with 500.
 type Server struct {
-	// Token, if not empty, is what every request but health checks must bear.
-	Token string
+	// Identify finds out who sends a request, and lets nobody else pass; health checks do not
+	// come to it. May says whether that one may do something in a community, or with what
+	// belongs to none.
+	Identify func(next http.Handler) http.Handler
+	May      func(ctx context.Context, a Action, community string) bool
+
+	// Administration are further requests by their patterns, such as GET /api/v1/users, for
+	// those alone who may administer.
+	Administration map[string]func(*http.Request) (any, error)
+
+	// Pages are what people see; nil if there are none. Open are those pages that nobody needs
+	// to be identified for, by their patterns: the way in.
+	Pages http.Handler
+	Open  map[string]http.Handler
+
+	// Audit is told of every request that would change something, with what came of it.
+	Audit func(r *http.Request, action, community string, err error)
 
 	Communities func() []*greentally.Community
 	Latest      func(greentally.DeviceKey) (greentally.Reading, bool)
@@ -58,11 +70,25 @@ type Server struct {
 	Log     *slog.Logger
 }
 
+// Action is what somebody wants to do.
+type Action string
+
+// The actions: the first two in a community, the others with what belongs to none.
+const (
+	Read       Action = "read"
+	Write      Action = "write"
+	Monitor    Action = "monitor"    // metrics and status
+	Administer Action = "administer" // dead letters, and what else is of all communities
+)
+
 // ErrBadRequest is wrapped by errors that the asker can mend.
 var ErrBadRequest = errors.New("bad request")
 
 // ErrConflict is wrapped by errors for what is there already.
 var ErrConflict = errors.New("conflict")
+
+// ErrForbidden is wrapped by errors for what the asker may see and not do.
+var ErrForbidden = errors.New("you may not do this")
 
 // maxBody is the largest request body, in bytes.
 const maxBody = 1 << 20
@@ -83,11 +109,21 @@ func (s *Server) Handler() http.Handler {
 				return
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			s.reply(w, r, answer)
+			s.reply(w, r, s.audited(answer))
 		})
 	}
-	get("/api/v1/status", func(r *http.Request) (any, error) { return s.Status(r.Context()) })
-	get("/api/v1/communities", func(*http.Request) (any, error) { return s.communities(), nil })
+	// What belongs to no community is for those who may do the action. What names one in its
+	// path is checked by s.community, which all of them ask.
+	only := func(a Action, answer func(r *http.Request) (any, error)) func(r *http.Request) (any, error) {
+		return func(r *http.Request) (any, error) {
+			if !s.May(r.Context(), a, "") {
+				return nil, ErrForbidden
+			}
+			return answer(r)
+		}
+	}
+	get("/api/v1/status", only(Monitor, func(r *http.Request) (any, error) { return s.Status(r.Context()) }))
+	get("/api/v1/communities", func(r *http.Request) (any, error) { return s.communities(r.Context()), nil })
 	get("/api/v1/communities/{community}/devices", s.devices)
 	get("/api/v1/communities/{community}/indicators", s.indicators)
 	get("/api/v1/communities/{community}/devices/{device}/days", s.days)
@@ -98,17 +134,27 @@ func (s *Server) Handler() http.Handler {
 	post("/api/v1/communities/{community}/records", s.addRecord)
 	api.HandleFunc("GET /api/v1/communities/{community}/attachments/{sha256}", s.attachment)
 	api.HandleFunc("POST /api/v1/communities/{community}/attachments", s.addAttachment)
-	get("/api/v1/deadletters", s.deadLetters)
-	post("/api/v1/deadletters/{id}/replay", s.byID(func(ctx context.Context, id uint64) error { return s.ReplayDeadLetter(ctx, id) }))
-	post("/api/v1/deadletters/{id}/delete", s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) }))
+	get("/api/v1/deadletters", only(Administer, s.deadLetters))
+	post("/api/v1/deadletters/{id}/replay", only(Administer, s.byID(func(ctx context.Context, id uint64) error { return s.ReplayDeadLetter(ctx, id) })))
+	post("/api/v1/deadletters/{id}/delete", only(Administer, s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) })))
 	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
 	post("/api/v1/communities/{community}/devices", s.adopt)
 	get("/api/v1/alerts", s.alerts)
 	s.routeExports(api, get, post)
-	api.Handle("GET /metrics", s.Metrics)
+	for pattern, answer := range s.Administration {
+		if path, is := strings.CutPrefix(pattern, "POST "); is {
+			post(path, only(Administer, answer))
+		} else {
+			get(strings.TrimPrefix(pattern, "GET "), only(Administer, answer))
+		}
+	}
+	if s.Pages != nil {
+		api.Handle("GET /", s.Pages)
+	}
+	api.Handle("GET /metrics", s.onlyFor(Monitor, s.Metrics))
 	for path, handler := range s.Mounted {
 		if handler != nil {
-			api.Handle(path+"/", http.StripPrefix(path, handler))
+			api.Handle(path+"/", s.onlyFor(Administer, http.StripPrefix(path, handler)))
 		}
 	}
 
@@ -125,41 +171,31 @@ func (s *Server) Handler() http.Handler {
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusForbidden, errors.New("a page of another origin may not do this"))
 	}))
-	mux.Handle("/", s.identify(sameOrigin.Handler(api)))
-	return headers(mux)
+	for pattern, handler := range s.Open {
+		mux.Handle(pattern, handler)
+	}
+	mux.Handle("/", s.Identify(api))
+	return headers(sameOrigin.Handler(mux))
 }
 
-// identify lets a request pass that bears the token. Without a token it lets pass
-// what is addressed to this machine by a loopback name, so that a page from elsewhere
-// cannot reach the API under a name of its own.
-func (s *Server) identify(next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(s.Token))
+// onlyFor lets those pass who may do an action with what belongs to no community.
+func (s *Server) onlyFor(a Action, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Token == "" {
-			if !isLoopback(r.Host) {
-				s.fail(w, r, http.StatusForbidden, fmt.Errorf("host %q is not a loopback name; set http.token_file to serve others", r.Host))
-				return
-			}
-			next.ServeHTTP(w, r)
-			return
-		}
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if got := sha256.Sum256([]byte(token)); subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="greentally"`)
-			s.fail(w, r, http.StatusUnauthorized, errors.New("send the token as Authorization: Bearer …"))
+		if !s.May(r.Context(), a, "") {
+			s.failed(w, r, ErrForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func isLoopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
+// audited tells of a request and of what came of it.
+func (s *Server) audited(answer func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		value, err := answer(r)
+		s.Audit(r, r.Pattern, r.PathValue("community"), err)
+		return value, err
 	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func headers(next http.Handler) http.Handler {
@@ -194,6 +230,8 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, http.StatusNotFound, err)
 	case errors.As(err, new(*http.MaxBytesError)):
 		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, ErrForbidden):
+		s.fail(w, r, http.StatusForbidden, err)
 	case errors.Is(err, ErrConflict):
 		s.fail(w, r, http.StatusConflict, err)
 	case errors.Is(err, ErrBadRequest):
@@ -228,9 +266,12 @@ type community struct {
 	Devices    int               `json:"devices"`
 }
 
-func (s *Server) communities() []community {
+func (s *Server) communities(ctx context.Context) []community {
 	all := []community{}
 	for _, c := range s.Communities() {
+		if !s.May(ctx, Read, c.ID) {
+			continue
+		}
 		sites := c.Sites
 		if sites == nil {
 			sites = []greentally.Site{}
@@ -240,16 +281,33 @@ func (s *Server) communities() []community {
 	return all
 }
 
-// community returns the community that the path names.
+// community returns the community that the path names, if the request may get at it.
 func (s *Server) community(r *http.Request) (*greentally.Community, error) {
 	id := r.PathValue("community")
+	if err := s.allowed(r, id); err != nil {
+		return nil, err
+	}
 	for _, c := range s.Communities() {
 		if c.ID == id {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
+	return nil, noCommunity(id)
 }
+
+// allowed returns why the request may not get at the community. To those who may not read of it
+// it is not there.
+func (s *Server) allowed(r *http.Request, community string) error {
+	if !s.May(r.Context(), Read, community) {
+		return noCommunity(community)
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.May(r.Context(), Write, community) {
+		return ErrForbidden
+	}
+	return nil
+}
+
+func noCommunity(id string) error { return fmt.Errorf("community %q: %w", id, fs.ErrNotExist) }
 
 // device returns the device that the path names.
 func (s *Server) device(r *http.Request) (*greentally.Community, *greentally.Device, error) {
@@ -394,7 +452,9 @@ func (s *Server) records(r *http.Request) (any, error) {
 	return records, err
 }
 
-// body decodes the request's body, one JSON value, strictly.
+// Body decodes the request's body, one JSON value, strictly.
+func Body(r *http.Request, into any) error { return body(r, into) }
+
 func body(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
@@ -482,6 +542,9 @@ func (s *Server) alerts(r *http.Request) (any, error) {
 	found := []greentally.Alert{}
 	for _, a := range s.Alerts() {
 		ended := a.Ended != nil
+		if !s.May(r.Context(), Read, a.Community) {
+			continue
+		}
 		if community != "" && a.Community != community || state == "ended" && !ended || (state == "" || state == "firing") && ended {
 			continue
 		}

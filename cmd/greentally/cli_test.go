@@ -747,6 +747,19 @@ func startAPI(t *testing.T, token string) *api {
 	return a
 }
 
+// bearing lets those pass who bear the token; all if there is none.
+func bearing(token string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if token != "" && r.Header.Get("Authorization") != "Bearer "+token {
+				fail(w, r, http.StatusUnauthorized, errors.New("send the token as Authorization: Bearer …"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 func newAPI(token string) (*api, http.Handler) {
 	noon := time.Date(2026, 10, 8, 4, 0, 0, 0, time.UTC)
 	a := &api{letters: []ingest.DeadLetter{
@@ -772,7 +785,8 @@ func newAPI(token string) (*api, http.Handler) {
 		}
 	}
 	s := &web.Server{
-		Token: token, Log: slog.New(slog.DiscardHandler), Metrics: http.NotFoundHandler(),
+		Identify: bearing(token), May: func(context.Context, web.Action, string) bool { return true }, Audit: func(*http.Request, string, string, error) {},
+		Log: slog.New(slog.DiscardHandler), Metrics: http.NotFoundHandler(),
 		Communities: func() []*greentally.Community {
 			return []*greentally.Community{{ID: "jiayuan", Devices: []*greentally.Device{
 				{Community: "jiayuan", ID: "bin-1", Kind: "sorting_bin", Site: "e1", Stream: greentally.Food},

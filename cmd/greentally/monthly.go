@@ -265,20 +265,16 @@ func (m *monthly) api() web.Exports {
 			if err != nil {
 				return web.File{}, err
 			}
-			return web.File{Name: fileName(e, "zip"), MediaType: formats()["zip"], Data: data}, nil
+			return web.File{Name: fileName(e, "zip"), MediaType: formats()["zip"], Data: data, Community: e.Community.ID}, nil
 		},
 		Applications: m.applications.All,
-		Application: func(ctx context.Context, id string) (greentally.Application, []greentally.Revision, error) {
-			a, err := m.applications.Get(ctx, id)
-			if err != nil {
-				return a, nil, err
-			}
+		Application:  m.applications.Get,
+		Revisions: func(ctx context.Context, a greentally.Application) ([]greentally.Revision, error) {
 			if err := turn.take(ctx); err != nil {
-				return a, nil, err
+				return nil, err
 			}
 			defer turn.give()
-			revisions, err := m.revisions(ctx, &a)
-			return a, revisions, err
+			return m.revisions(ctx, &a)
 		},
 		Step: func(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
 			if err := turn.take(ctx); err != nil {
@@ -288,14 +284,17 @@ func (m *monthly) api() web.Exports {
 			a, err := m.step(ctx, id, s)
 			return a, asked(err)
 		},
-		Rollup: func(ctx context.Context, on greentally.Date) (any, error) {
+		Rollup: func(ctx context.Context, may func(community string) bool, on greentally.Date) (any, error) {
 			all, err := m.applications.All(ctx, "")
 			if err != nil {
 				return nil, err
 			}
+			all = slices.DeleteFunc(all, func(a greentally.Application) bool { return !may(a.Community) })
 			var known []string
 			for _, c := range m.registry.Current().Communities() {
-				known = append(known, c.ID)
+				if may(c.ID) {
+					known = append(known, c.ID)
+				}
 			}
 			return applications.Roll(all, known, cmp.Or(on, greentally.DateOf(m.now(), time.Local)), m.config.Targets), nil
 		},

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
+	"greentally/access"
 	"greentally/alerting"
 	"greentally/applications"
 	"greentally/devices"
@@ -33,6 +34,7 @@ import (
 	"greentally/rules"
 	"greentally/rules/schemes"
 	"greentally/web"
+	"greentally/web/pages"
 )
 
 // running is what serve tells when all is up.
@@ -172,6 +174,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	entrance, err := openAccess(ctx, js, c.NATS.Replicas, token, log.With("part", "access"))
+	if err != nil {
+		return err
+	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
 		all, err := journal.Lags(ctx)
 		if err != nil {
@@ -274,6 +280,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return telling.archive.Run(followCtx) })
 	followers.Go(func() error { return telling.sendDigests(followCtx, done, alertsLog) })
 	followers.Go(func() error { return exports.run(followCtx) })
+	followers.Go(func() error { return entrance.users.Run(followCtx) })
+	followers.Go(func() error { return entrance.tokens.Run(followCtx) })
 	if c.AlertRules != "" {
 		followers.Go(func() error {
 			return folderwatch.Run(followCtx, []string{c.AlertRules}, alertsLog, func() { telling.readRules(followCtx, alertsLog) })
@@ -345,7 +353,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 
 	// The API.
 	server := &web.Server{
-		Token: token, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
+		Identify: entrance.gate.Identify, May: entrance.may, Audit: entrance.note, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
 		Communities: func() []*greentally.Community { return registry.Current().Communities() },
 		Latest:      watch.Latest,
 		Alerts:      telling.watch.Alerts,
@@ -409,10 +417,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		DeleteDeadLetter: func(ctx context.Context, id uint64) error { return notFound(deadLetters.Delete(ctx, id)) },
 		Discovered: func(ctx context.Context) (any, error) {
 			found, err := discoveries.List(ctx)
-			if found == nil {
-				found = []ingest.Discovered{}
+			mine := []ingest.Discovered{}
+			for _, d := range found { // one that names no community is for administrators
+				if may := access.From(ctx).May; may(access.Read, d.Community) || may(access.Administer, "") {
+					mine = append(mine, d)
+				}
 			}
-			return found, err
+			return mine, err
 		},
 		Adopt: func(ctx context.Context, d greentally.Device) error {
 			if err := registry.Adopt(d); err != nil {
@@ -438,6 +449,26 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			}
 			return nil
 		},
+	}
+	shown := &pages.Pages{
+		Server: server, Person: person, Now: time.Now,
+		Workings: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
+			evidence, err := reporter.Evidence(ctx, community, month, time.Now())
+			if err != nil {
+				return nil, nil, err
+			}
+			values, workings := set.Workings(evidence)
+			return values, workings, nil
+		},
+		Assessments: store.Assessments,
+		Location:    func(community string) (*time.Location, bool) { return registry.Current().Location(community) },
+		Kind:        func(name string) (*greentally.Kind, bool) { return registry.Current().Kind(name) },
+	}
+	if server.Pages, err = shown.Handler(); err != nil {
+		return err
+	}
+	if server.Open, err = entrance.entrance().Handlers(shown); err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", c.HTTP.Listen)
 	if err != nil {

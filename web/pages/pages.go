@@ -28,6 +28,9 @@ var static embed.FS
 type Pages struct {
 	*web.Server
 
+	// Person is who looks at the page, for people; empty if nobody has logged in.
+	Person func(ctx context.Context) string
+
 	// Workings returns a month's indicators with how each came about.
 	Workings    func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error)
 	Assessments func(ctx context.Context, community string, month greentally.Month) ([]greentally.Assessment, error)
@@ -42,10 +45,6 @@ func (p *Pages) Handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := fs.Sub(static, "static")
-	if err != nil {
-		return nil, err
-	}
 	mux := http.NewServeMux()
 	page := func(path, name string, show func(*view) (any, error)) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { p.show(w, r, set, name, show) })
@@ -56,8 +55,16 @@ func (p *Pages) Handler() (http.Handler, error) {
 	page("/c/{community}/indicators", "indicators", p.indicators)
 	page("/c/{community}/indicators/{indicator}", "indicator", p.indicator)
 	page("/c/{community}/alerts", "alerts", p.alerts)
-	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
 	return mux, nil
+}
+
+// static serves what the pages are made with; nobody needs to be identified for it.
+func (p *Pages) static() (http.Handler, error) {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, err
+	}
+	return http.StripPrefix("/static/", cached(http.FileServerFS(files))), nil
 }
 
 // cached lets browsers keep the files for a while: their names carry their version.
@@ -73,6 +80,7 @@ type view struct {
 	*http.Request
 	Language string // zh or en
 
+	Person    string                // who looks at it
 	Community *greentally.Community // if the path names one
 	Location  *time.Location
 	Now       time.Time
@@ -82,7 +90,7 @@ type view struct {
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, Language: "zh", Location: time.UTC, Now: p.Now()}
+	v := &view{Request: r, Language: "zh", Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
 	if c, err := r.Cookie(languageCookie); err == nil && c.Value == "en" {
 		v.Language = "en"
 	}
@@ -94,7 +102,7 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 		all := p.Communities()
 		i := slices.IndexFunc(all, func(c *greentally.Community) bool { return c.ID == id })
 		loc, ok := p.Location(id)
-		if i < 0 || !ok {
+		if i < 0 || !ok || !p.May(r.Context(), web.Read, id) {
 			return v, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
 		}
 		v.Community, v.Location = all[i], loc
@@ -129,12 +137,16 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, set *template.Templ
 		http.Error(w, word(v.Language, "failed"), http.StatusInternalServerError)
 		return
 	}
+	p.send(w, r, v, status, out.Bytes())
+}
+
+func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *view, status int, page []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", map[string]string{"zh": "zh-CN", "en": "en"}[v.Language])
 	// Charts set styles of what they draw; scripts come from here alone.
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if _, err := w.Write(out.Bytes()); err != nil {
+	if _, err := w.Write(page); err != nil {
 		p.Log.Debug("page not sent", "path", r.URL.Path, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package pages_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,10 +43,15 @@ func newPages() *pages.Pages {
 		Reason: greentally.Text{ZH: "没有记录", EN: "there is no record"}}
 	both := []greentally.IndicatorValue{rate, none}
 	return &pages.Pages{
+		Person: func(context.Context) string { return "" },
 		Server: &web.Server{
+			May: func(_ context.Context, a web.Action, community string) bool {
+				return a == web.Read && community != "others"
+			},
 			Communities: func() []*greentally.Community {
 				return []*greentally.Community{
 					{ID: "jiayuan", Name: greentally.Text{ZH: `嘉苑<script>alert(1)</script>`, EN: "Jiayuan & sons"}, Households: 3100, Sites: []greentally.Site{{ID: "e1", Name: greentally.Text{ZH: "一号门", EN: "Gate 1"}}}, Devices: []*greentally.Device{bin, box}},
+					{ID: "others", Name: greentally.Text{ZH: "别的社区", EN: "Others"}, Households: 10},
 					{ID: "quiet", Name: greentally.Text{ZH: "静园", EN: "Quiet"}, Households: 10},
 				}
 			},
@@ -113,6 +119,8 @@ func TestPages(t *testing.T) {
 		{"/c/jiayuan/devices/bin-1", 200, []string{"31.4 kg", "?day=2026-09-09", "11:58"}, []string{"Filling level"}},
 		{"/c/jiayuan/devices/bin-1?day=2026-10-07", 200, []string{"12.35 kg", "2026-10-07 00:00"}, nil},
 		{"/c/jiayuan/devices/box", 200, []string{"从未上报"}, nil},
+		{"/c/others", 404, []string{"没有这个页面"}, nil},
+		{"/c/others/indicators", 404, []string{"没有这个页面"}, nil},
 		{"/c/nobody", 404, []string{"没有这个页面"}, []string{"There is no such page"}},
 		{"/c/jiayuan/devices/none", 404, []string{"没有这个页面"}, nil},
 		{"/c/jiayuan/indicators/none", 404, []string{"没有这个页面"}, nil},
@@ -131,6 +139,9 @@ func TestPages(t *testing.T) {
 					t.Errorf("%s lacks %q:\n%s", path, text, body)
 				}
 			}
+			if strings.Contains(body, "别的社区") || strings.Contains(body, "Others") {
+				t.Errorf("%s shows another's community", path)
+			}
 			if strings.Contains(body, "<script>alert") || strings.Contains(body, "ZgotmplZ") {
 				t.Errorf("%s writes what it should not: %s", path, body)
 			}
@@ -142,7 +153,62 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
-	if w := get(t, "/static/pages.css"); w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Content-Type"), "text/css") {
+}
+
+// TestEntrance logs in and out: what was wrong is said, and what was asked for comes after.
+func TestEntrance(t *testing.T) {
+	tooOften, wrong := errors.New("too often"), errors.New("wrong")
+	var results []error
+	e := &pages.Entrance{
+		LogIn: func(_ http.ResponseWriter, _ *http.Request, name, password string) error {
+			if name != "li" || password != "a long password" {
+				return wrong
+			}
+			err := results[0]
+			results = results[1:]
+			return err
+		},
+		LogOut: func(http.ResponseWriter, *http.Request) error { return nil },
+		Local:  func(next string) string { return "/" + strings.TrimLeft(next, "/") },
+		Wait:   func(err error) (time.Duration, bool) { return 30 * time.Second, errors.Is(err, tooOften) },
+		Wrong:  func(err error) bool { return errors.Is(err, wrong) },
+	}
+	handlers, err := e.Handlers(newPages())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(pattern, target, body string) *httptest.ResponseRecorder {
+		method, _, _ := strings.Cut(pattern, " ")
+		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		handlers[pattern].ServeHTTP(w, r)
+		return w
+	}
+	if w := ask("GET /login", "/login?next=/c/jiayuan", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `value="/c/jiayuan"`) {
+		t.Errorf("the page: %d %s", w.Code, w.Body)
+	}
+	results = []error{nil, tooOften, errors.New("the disk is full")}
+	for _, tt := range []struct {
+		form   string
+		status int
+		want   string
+	}{
+		{"name=li&password=a+long+password&next=/c/jiayuan", 303, ""}, {"name=li&password=a+long+password", 429, "尝试次数过多"}, {"name=li&password=a+long+password", 503, "出错了"},
+		{"name=li&password=x", 401, "用户名或密码不对"}, {"name=%3Cb%3E&password=x", 401, `value="&lt;b&gt;"`},
+	} {
+		w := ask("POST /login", "/login", tt.form)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || tt.status == 303 && w.Header().Get("Location") != "/c/jiayuan" || tt.status == 429 && w.Header().Get("Retry-After") != "31" {
+			t.Errorf("%s: %d %v\n%s", tt.form, w.Code, w.Header(), w.Body)
+		}
+		if strings.Contains(w.Body.String(), "long password") {
+			t.Errorf("%s: the page has the password", tt.form)
+		}
+	}
+	if w := ask("POST /logout", "/logout", ""); w.Code != 303 || w.Header().Get("Location") != "/login" {
+		t.Errorf("out: %d %v", w.Code, w.Header())
+	}
+	if w := ask("GET /static/", "/static/pages.css", ""); w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Content-Type"), "text/css") {
 		t.Errorf("the style sheet: %d %s", w.Code, w.Header())
 	}
 }

@@ -24,6 +24,9 @@ type card struct {
 func (p *Pages) communities(v *view) (any, error) {
 	var cards []card
 	for _, c := range byName(p.Communities(), v.Language) {
+		if !p.May(v.Context(), web.Read, c.ID) {
+			continue
+		}
 		one := card{Community: c}
 		for _, a := range p.open(c.ID) {
 			if a.Severity == greentally.Critical {

@@ -23,6 +23,8 @@ func words() map[string][2]string {
 		"schemes": {"标准", "Schemes"}, "points": {"得分", "points"}, "level": {"等级", "level"}, "input": {"输入", "input"}, "formula": {"算式", "formula"}, "contributes": {"贡献", "contributes"}, "rows": {"行", "rows"},
 		"date": {"日期", "date"}, "record": {"记录", "record"}, "source": {"依据", "source"}, "days": {"各日", "days"}, "readings": {"读数", "readings"}, "time": {"时间", "time"}, "expected": {"应有", "expected"}, "suspect": {"可疑", "suspect"},
 		"month_form": {"看另一个月", "Another month"}, "go": {"查看", "Show"}, "no_readings": {"这一天没有读数。", "There is no reading of this day."}, "no_days": {"这段时间没有设备日。", "There is no device-day in this time."},
+		"log_in": {"登录", "Log in"}, "log_out": {"退出", "Log out"}, "name": {"用户名", "Name"}, "password": {"密码", "Password"},
+		"wrong_login": {"用户名或密码不对。", "Name or password is wrong."}, "too_often": {"尝试次数过多，请稍候再试。", "Too many attempts. Wait a little and try again."},
 		"inputs_of": {"由什么得来", "What it comes from"}, "less": {"扣减", "less"},
 	}
 }

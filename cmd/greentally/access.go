@@ -1,0 +1,206 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"greentally/access"
+	"greentally/access/login"
+	"greentally/web"
+	"greentally/web/pages"
+)
+
+// accessUp is who may see and do what.
+type accessUp struct {
+	users  *access.Users
+	tokens *access.Tokens
+	audit  *access.Audit
+	gate   *login.Gate
+	log    *slog.Logger
+}
+
+// openAccess opens users, tokens, sessions and the audit log. Who bears token is administrator.
+func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token string, log *slog.Logger) (*accessUp, error) {
+	up := &accessUp{log: log}
+	var err error
+	if up.users, err = access.OpenUsers(ctx, js, replicas, 0, log); err != nil {
+		return nil, err
+	}
+	if up.tokens, err = access.OpenTokens(ctx, js, replicas, time.Now, log); err != nil {
+		return nil, err
+	}
+	if up.audit, err = access.OpenAudit(ctx, js, replicas, time.Now); err != nil {
+		return nil, err
+	}
+	sessions, err := login.OpenSessions(ctx, js, replicas, 0, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	up.gate = login.New(login.Config{Users: up.users, Tokens: up.tokens, Sessions: sessions, Audit: up.audit, Token: token,
+		API: []string{"/api/", "/metrics", alertmanagerPath}, Fail: fail, Now: time.Now, Log: log})
+	return up, nil
+}
+
+// fail answers with an error as the API does.
+func fail(w http.ResponseWriter, _ *http.Request, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // who has gone does not read it
+}
+
+// may reports whether the one who asks may do something.
+func (up *accessUp) may(ctx context.Context, a web.Action, community string) bool {
+	return access.From(ctx).May(access.Action(a), community)
+}
+
+// note writes into the audit log what a request did, or would have done.
+func (up *accessUp) note(r *http.Request, action, community string, failed error) {
+	who := access.From(r.Context())
+	needed := access.Write
+	if community == "" {
+		needed = access.Administer
+	}
+	role, _ := who.As(needed, community)
+	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, Result: access.Done}
+	for _, name := range []string{"id", "device", "month"} {
+		if value := r.PathValue(name); value != "" {
+			if entry.What == nil {
+				entry.What = map[string]string{}
+			}
+			entry.What[name] = value
+		}
+	}
+	switch {
+	case failed == nil:
+	case errors.Is(failed, web.ErrForbidden), errors.Is(failed, fs.ErrNotExist):
+		entry.Result = access.Refused
+	default:
+		entry.Result = access.Failed
+	}
+	if err := up.audit.Write(context.WithoutCancel(r.Context()), entry); err != nil {
+		up.log.Error("what was done is not in the audit log", "who", who.Name, "action", action, "community", community, "error", err)
+	}
+}
+
+// administration are the requests by which users and tokens are kept, and the audit log is read.
+func (up *accessUp) administration() map[string]func(*http.Request) (any, error) {
+	// wrong makes the API answer what the asker can mend.
+	wrong := func(err error) error {
+		switch {
+		case errors.Is(err, access.ErrInvalid):
+			return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+		case errors.Is(err, access.ErrThere), errors.Is(err, access.ErrChanged), errors.Is(err, access.ErrLast):
+			return fmt.Errorf("%w: %w", web.ErrConflict, err)
+		}
+		return err
+	}
+	type person struct {
+		access.User
+		Secret string `json:"new_password,omitempty"`
+	}
+	return map[string]func(*http.Request) (any, error){
+		"GET /api/v1/users": func(*http.Request) (any, error) { return append([]access.User{}, up.users.List()...), nil },
+		"POST /api/v1/users": func(r *http.Request) (any, error) {
+			var p person
+			if err := web.Body(r, &p); err != nil {
+				return nil, err
+			}
+			u, err := up.users.Add(r.Context(), p.User, p.Secret)
+			return u, wrong(err)
+		},
+		"POST /api/v1/users/{id}": func(r *http.Request) (any, error) {
+			before, err := up.users.Get(r.PathValue("id"))
+			if err != nil {
+				return nil, err
+			}
+			p := person{User: before}
+			if err := web.Body(r, &p); err != nil {
+				return nil, err
+			}
+			p.User.Name = before.Name
+			u, err := up.users.Change(r.Context(), p.User)
+			return u, wrong(err)
+		},
+		"POST /api/v1/users/{id}/password": func(r *http.Request) (any, error) {
+			var p struct {
+				Secret string `json:"new_password"`
+			}
+			if err := web.Body(r, &p); err != nil {
+				return nil, err
+			}
+			u, err := up.users.SetPassword(r.Context(), r.PathValue("id"), p.Secret)
+			return u, wrong(err)
+		},
+		"POST /api/v1/users/{id}/remove": func(r *http.Request) (any, error) {
+			u, err := up.users.Get(r.PathValue("id"))
+			if err == nil {
+				err = up.users.Remove(r.Context(), u.Name, u.Revision)
+			}
+			return map[string]string{"name": u.Name}, wrong(err)
+		},
+		"GET /api/v1/tokens": func(*http.Request) (any, error) { return append([]access.Token{}, up.tokens.List()...), nil },
+		"POST /api/v1/tokens": func(r *http.Request) (any, error) {
+			var t access.Token
+			if err := web.Body(r, &t); err != nil {
+				return nil, err
+			}
+			t.By = access.From(r.Context()).Name
+			secret, err := up.tokens.Add(r.Context(), t)
+			return map[string]string{"name": t.Name, "secret": secret}, wrong(err)
+		},
+		"POST /api/v1/tokens/{id}/revoke": func(r *http.Request) (any, error) {
+			return map[string]string{"name": r.PathValue("id")}, wrong(up.tokens.Revoke(r.Context(), r.PathValue("id")))
+		},
+		"GET /api/v1/audit": func(r *http.Request) (any, error) {
+			q := access.Query{Who: r.FormValue("who"), Community: r.FormValue("community"), Limit: 100}
+			if text := r.FormValue("before"); text != "" {
+				before, err := strconv.ParseUint(text, 10, 64)
+				if err != nil {
+					return nil, fmt.Errorf("%w: before: %q is not the place of an entry", web.ErrBadRequest, text)
+				}
+				q.Before = before
+			}
+			all, err := up.audit.Read(r.Context(), q)
+			return append([]access.Entry{}, all...), err
+		},
+	}
+}
+
+// person is who looks at a page, for people; empty while there are no users.
+func person(ctx context.Context) string {
+	who := access.From(ctx)
+	if who.Name == access.Anyone {
+		return ""
+	}
+	return cmp.Or(who.Display, who.Name)
+}
+
+// entrance is the way in, as the pages show it.
+func (up *accessUp) entrance() *pages.Entrance {
+	return &pages.Entrance{
+		LogIn: func(w http.ResponseWriter, r *http.Request, name, password string) error {
+			_, err := up.gate.LogIn(w, r, name, password)
+			return err
+		},
+		LogOut: up.gate.LogOut,
+		Local:  login.LocalPath,
+		Wait: func(err error) (time.Duration, bool) {
+			var tooMany *login.TooManyError
+			if !errors.As(err, &tooMany) {
+				return 0, false
+			}
+			return tooMany.After, true
+		},
+		Wrong: func(err error) bool { return errors.Is(err, access.ErrWrong) },
+	}
+}
