@@ -16,8 +16,9 @@ test: tools ## Run all tests against real servers; with the race detector but fo
 	$(RELEASED) $(GO) vet -C deploy ./...
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$')
 	$(GO) test -race -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally
-	$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally ./report
-	$(RELEASED) $(GO) test -C deploy -count=1 -timeout 20m ./...
+	@echo "and now those that mostly wait, beside each other"
+	$(RELEASED) $(GO) test -C deploy -count=1 -timeout 20m ./... & deploy=$$!; \
+		$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally ./report; others=$$?; wait $$deploy && exit $$others
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
