@@ -74,6 +74,35 @@ func TestExportIsAFile(t *testing.T) {
 	}
 }
 
+// TestEverythingTogether serves pages, the way in, what is mounted and administration beside the API.
+func TestEverythingTogether(t *testing.T) {
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	for _, administrator := range []bool{true, false} {
+		s, _ := newServer()
+		s.Pages, s.Open, s.Mounted = says("page"), map[string]http.Handler{"GET /login": says("in")}, map[string]http.Handler{"/alertmanager": says("mounted"), "/none": nil}
+		s.Administration = map[string]func(*http.Request) (any, error){
+			"GET /api/v1/users": func(*http.Request) (any, error) { return "users", nil }, "POST /api/v1/users": func(*http.Request) (any, error) { return "added", nil },
+		}
+		s.May = func(_ context.Context, a web.Action, _ string) bool { return a != web.Administer || administrator }
+		refused := map[bool]int{true: 200, false: 403}[administrator]
+		for _, tt := range []struct {
+			method, path string
+			status       int
+			want         string
+		}{
+			{"GET", "/", 200, "page"}, {"GET", "/c/jiayuan", 200, "page"}, {"GET", "/login", 200, "in"}, {"GET", "/elsewhere", 404, ""},
+			{"GET", "/alertmanager/api/v2/alerts", refused, "mounted"}, {"POST", "/alertmanager/api/v2/silences", refused, "mounted"},
+			{"GET", "/api/v1/users", refused, `"users"`}, {"POST", "/api/v1/users", refused, `"added"`},
+		} {
+			if w := answer(s, request(t, tt.method, tt.path, "{}")); w.Code != tt.status || w.Code == 200 && !strings.Contains(w.Body.String(), tt.want) {
+				t.Errorf("administrator %v, %s %s: %d %s", administrator, tt.method, tt.path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 func TestBadExports(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, path, body string

@@ -149,7 +149,9 @@ func (s *Server) Handler() http.Handler {
 		}
 	}
 	if s.Pages != nil {
-		api.Handle("GET /", s.Pages)
+		for _, pattern := range []string{"GET /{$}", "GET /c/"} {
+			api.Handle(pattern, s.Pages)
+		}
 	}
 	api.Handle("GET /metrics", s.onlyFor(Monitor, s.Metrics))
 	for path, handler := range s.Mounted {

@@ -401,7 +401,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return a, notTaken(err)
 		},
 		Attachment: recordLog.Attachments.Get,
-		Exports:    exports.api(),
+		Exports:    exports.api(), Administration: entrance.administration(),
 		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
 			letters, size := []ingest.DeadLetter{}, 0

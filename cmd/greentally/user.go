@@ -209,7 +209,12 @@ func (p *program) tokenCommand() *cobra.Command {
 
 func (p *program) auditCommand() *cobra.Command {
 	var who, community string
-	cmd := &cobra.Command{Use: "audit", Short: "Who did what: the latest 100 entries of the audit log, the latest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "audit", Short: "Who did what: the latest entries of the audit log", Args: cobra.NoArgs,
+		Long: `Lists the latest 100 entries of the audit log, the latest first: logins, failed ones too, and
+every request that changed something or was refused.`,
+		Example: `  greentally audit --community jiayuan`,
+	}
 	c := p.clientFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []access.Entry

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestAccess has users of two communities log in to the whole program: each sees and does what is
+// theirs, also after kill -9, and the audit log tells of it.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, []byte(recordsCommunity), "")
+	s.write("communities/hillside.yaml", []byte(strings.NewReplacer("lakeside", "hillside", "湖畔", "山麓", "Lakeside", "Hillside").Replace(recordsCommunity)))
+	s.start()
+	server := []string{"--server", "http://" + s.http}
+	add := func(name, password string, more ...string) error {
+		_, err := cliWithInput(t, password+"\n", append(append([]string{"user", "add", name}, more...), server...)...)
+		return err
+	}
+	wantError(t, "a manager first", add("li", "a long password", "--role", "manager", "--community", "lakeside"), "administrator")
+	wantError(t, "a short password", add("wang", "short", "--role", "administrator"), "12")
+	if err := add("wang", "a long password", "--role", "administrator"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "nobody any more", add("li", "a long password", "--role", "manager", "--community", "lakeside"), "log in")
+
+	type person struct{ *http.Client }
+	do := func(p person, method, path, contentType, body string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.http+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept", "text/html")
+		request.Header.Set("Content-Type", contentType)
+		response, err := p.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		data, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(data)
+	}
+	logIn := func(name, password string) person {
+		t.Helper()
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := person{&http.Client{Jar: jar}}
+		if status, page := do(p, "POST", "/login", "application/x-www-form-urlencoded", url.Values{"name": {name}, "password": {password}, "next": {"/"}}.Encode()); status != 200 || !strings.Contains(page, name) {
+			t.Fatalf("%s logs in: %d %s", name, status, page)
+		}
+		return p
+	}
+	wang := logIn("wang", "a long password")
+	for name, role := range map[string]string{"li": "manager", "zhang": "assessor"} {
+		if status, answer := do(wang, "POST", "/api/v1/users", "application/json", `{"name": "`+name+`", "new_password": "another password", "bindings": [{"role": "`+role+`", "communities": ["lakeside"]}]}`); status != 200 {
+			t.Fatalf("add %s: %d %s", name, status, answer)
+		}
+	}
+	li, zhang := logIn("li", "another password"), logIn("zhang", "another password")
+	s.kill()
+	s.start()
+	const record = `{"type": "survey", "date": "2026-10-08", "by": "li", "values": {"asked": 10, "aware": 9}}`
+	for _, tt := range []struct {
+		who                person
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{wang, "GET", "/", "", 200, "山麓"}, {li, "GET", "/", "", 200, "湖畔"}, {li, "GET", "/c/lakeside", "", 200, "湖畔"}, {li, "GET", "/c/hillside", "", 404, ""},
+		{li, "POST", "/api/v1/communities/lakeside/records", record, 200, "survey"}, {li, "POST", "/api/v1/communities/hillside/records", record, 404, "hillside"},
+		{zhang, "GET", "/api/v1/communities/lakeside/records", "", 200, "survey"}, {zhang, "POST", "/api/v1/communities/lakeside/records", record, 403, "may not"},
+		{li, "GET", "/api/v1/users", "", 403, ""}, {li, "GET", "/metrics", "", 403, ""}, {wang, "GET", "/metrics", "", 200, "greentally_"},
+		{wang, "GET", "/api/v1/audit?community=lakeside", "", 200, `"who":"zhang","role":"","address":"127.0.0.1","action":"POST /api/v1/communities/{community}/records","community":"lakeside","result":"refused"`},
+		{person{http.DefaultClient}, "GET", "/c/lakeside", "", 200, "/login"},
+	} {
+		status, answer := do(tt.who, tt.method, tt.path, "application/json", tt.body)
+		if status != tt.status || !strings.Contains(strings.ReplaceAll(answer, `"who":"zhang","address"`, `"who":"zhang","role":"","address"`), tt.want) {
+			t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, status, answer, tt.status, tt.want)
+		}
+		if tt.who == li && strings.Contains(answer, "山麓") {
+			t.Errorf("%s %s shows another's community: %s", tt.method, tt.path, answer)
+		}
+	}
+	if status, _ := do(li, "POST", "/logout", "application/x-www-form-urlencoded", ""); status != 200 {
+		t.Errorf("out: %d", status)
+	}
+	if status, answer := do(li, "GET", "/api/v1/communities", "", ""); status != http.StatusUnauthorized {
+		t.Errorf("after that: %d %s", status, answer)
+	}
+}
