@@ -86,8 +86,9 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 		return f, nil
 	})
 	get("/api/v1/applications", func(r *http.Request) (any, error) {
-		all, err := x.Applications(r.Context(), r.FormValue("community"))
-		return slices.DeleteFunc(all, func(a greentally.Application) bool { return !s.May(r.Context(), Read, a.Community) }), err
+		ctx := r.Context()
+		all, err := x.Applications(ctx, r.FormValue("community"))
+		return slices.DeleteFunc(all, func(a greentally.Application) bool { return !s.May(ctx, Read, a.Community) }), err
 	})
 	// known returns why the application is not there for the asker.
 	known := func(r *http.Request, a greentally.Application) error {
@@ -143,7 +144,8 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 				return nil, badRequest("on: %w", err)
 			}
 		}
-		return x.Rollup(r.Context(), func(community string) bool { return s.May(r.Context(), Read, community) }, on)
+		ctx := r.Context()
+		return x.Rollup(ctx, func(community string) bool { return s.May(ctx, Read, community) }, on)
 	})
 	get("/api/v1/key", func(*http.Request) (any, error) { return map[string]string{"key": x.Key()}, nil })
 }

@@ -55,7 +55,7 @@ func newServer() (*web.Server, *backend) {
 	return &web.Server{
 		Identify: func(next http.Handler) http.Handler { return next },
 		May:      func(context.Context, web.Action, string) bool { return true },
-		Audit: func(r *http.Request, action, community string, err error) {
+		Audit: func(_ *http.Request, action, community string, err error) {
 			b.audited = append(b.audited, fmt.Sprintf("%s %s %v", action, community, err == nil))
 		},
 		Communities: func() []*greentally.Community {

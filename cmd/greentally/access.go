@@ -127,7 +127,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
-			p.User.Name = before.Name
+			p.Name = before.Name
 			u, err := up.users.Change(r.Context(), p.User)
 			return u, wrong(err)
 		},

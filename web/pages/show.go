@@ -29,10 +29,12 @@ func (p *Pages) communities(v *view) (any, error) {
 		}
 		one := card{Community: c}
 		for _, a := range p.open(c.ID) {
-			if a.Severity == greentally.Critical {
+			switch a.Severity {
+			case greentally.Critical:
 				one.Critical++
-			} else if a.Severity == greentally.Warning {
+			case greentally.Warning:
 				one.Warning++
+			case greentally.Info:
 			}
 		}
 		for _, d := range c.Devices {
@@ -252,7 +254,7 @@ func (p *Pages) device(v *view) (any, error) {
 	if h.Days, err = p.DeviceDays(v.Context(), greentally.DeviceDayQuery{Community: v.Community.ID, Device: id, From: h.From, To: h.To}); err != nil || h.Day == nil {
 		return h, err
 	}
-	h.Readings, err = p.Server.Readings(v.Context(), d.Key(), h.Day.Start(v.Location).UTC(), h.Day.Add(1).Start(v.Location).UTC(), maxReadings)
+	h.Readings, err = p.Readings(v.Context(), d.Key(), h.Day.Start(v.Location).UTC(), h.Day.Add(1).Start(v.Location).UTC(), maxReadings)
 	return h, err
 }
 
