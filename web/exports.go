@@ -129,9 +129,11 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 			if err != nil {
 				return nil, err
 			}
+			community = a.Community
 		} else if err := s.allowed(r, community); err != nil {
 			return nil, err
 		}
+		r.SetPathValue("community", community) // for the audit
 		return x.Step(r.Context(), id, step)
 	}
 	post("/api/v1/applications", step)

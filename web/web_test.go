@@ -478,6 +478,9 @@ func TestWhatIsDoneIsAudited(t *testing.T) {
 			if len(b.audited) != want || want == 1 && (!strings.HasPrefix(b.audited[0], route.pattern) || !strings.HasSuffix(b.audited[0], fmt.Sprint(may))) {
 				t.Errorf("%s, %v: audited %q", route.pattern, may, b.audited)
 			}
+			if may && want == 1 && !strings.Contains(route.pattern, "deadletters") && !strings.Contains(b.audited[0], " jiayuan ") {
+				t.Errorf("%s: audited %q without the community", route.pattern, b.audited)
+			}
 		}
 	}
 }
