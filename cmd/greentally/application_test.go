@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -170,15 +171,31 @@ func TestApplication(t *testing.T) {
 	}
 
 	// What was handed in is right by what was known then, and by the readings of the days that it has.
-	if out, err := command(t, "verify", file, "--from-store", "--config", a.config, "--key", a.must("export", "key")); err == nil || !strings.Contains(err.Error(), "device-day") {
+	if out, err := verify(t, file, "--from-store", "--config", a.config, "--key", a.must("export", "key")); err == nil || !strings.Contains(err.Error(), "device-day") {
 		t.Errorf("the last day was not handed in, and the store knows it: %s %v", out, err)
 	}
-	if out, err := command(t, "verify", file); err != nil || strings.Count(out, "✓") != 4 {
+	if out, err := verify(t, file); err != nil || strings.Count(out, "✓") != 4 {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 	if complaints := a.complaints(); len(complaints) > 0 {
 		t.Errorf("it complained: %s", complaints)
 	}
+}
+
+// verify runs the program as it is built: one version makes bundles and checks them.
+func verify(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	program, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, append([]string{"verify"}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%w: %s", err, stderr.String())
+	}
+	return out.String(), nil
 }
 
 func contents(t *testing.T, file string) []byte {
@@ -208,14 +225,14 @@ func TestVerify(t *testing.T) {
 	file := filepath.Join(a.dir, "out.zip")
 	data := contents(t, file)
 	key := a.must("export", "key")
-	if out, err := command(t, "verify", file, "--from-store", "--config", a.config, "--key", key); err != nil || strings.Count(out, "✓") != 6 {
+	if out, err := verify(t, file, "--from-store", "--config", a.config, "--key", key); err != nil || strings.Count(out, "✓") != 6 {
 		t.Fatalf("verify: %v\n%s", err, out)
 	}
 	other, _, err := minisign.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = command(t, "verify", file, "--key", other.String())
+	_, err = verify(t, file, "--key", other.String())
 	wantError(t, "another key", err, "it was signed by the key "+key)
 
 	// Every file, any byte.
@@ -288,11 +305,11 @@ func TestVerify(t *testing.T) {
 			}
 			return slices.Concat(content[:at[0]], pattern.Expand(nil, []byte(tt.with), content, at), content[at[1]:])
 		})
-		args := []string{"verify", a.write("forged.zip", forged)}
+		args := []string{a.write("forged.zip", forged)}
 		if tt.fromStore {
 			args = append(args, "--from-store", "--config", a.config)
 		}
-		out, err := command(t, args...)
+		out, err := verify(t, args...)
 		if len(tt.want) == 0 {
 			if err != nil || !strings.Contains(out, tt.note) {
 				t.Errorf("%s %s: %v\n%s", name, tt.with, err, out)
@@ -304,10 +321,10 @@ func TestVerify(t *testing.T) {
 
 	// A file more, and a rule less.
 	forged := a.write("forged.zip", resigned(t, b, private, "more", nil, bundle.File{Name: "more.html", Data: []byte("<b>all is well</b>")}))
-	_, err = command(t, "verify", forged)
+	_, err = verify(t, forged)
 	wantError(t, "a file more", err, "more.html: no bundle has such a file")
 	forged = a.write("forged.zip", resigned(t, b, private, "rules/indicators/purity.yaml", nil))
-	out, err := command(t, "verify", forged)
+	out, err := verify(t, forged)
 	wantError(t, "a rule less", err, "indicator purity is in it, and no rule computes it")
 	if !strings.Contains(out, "NOT in it: rules/indicators/purity.yaml") {
 		t.Errorf("a rule less: %s", out)
@@ -323,7 +340,7 @@ func TestVerify(t *testing.T) {
 	})
 	later := filepath.Join(a.dir, "later.zip")
 	a.must("export", "--community", "jiayuan", "--month", a.month.String(), "--format", "zip", "--out", later)
-	out, err = command(t, "verify", later, "--from-store", "--config", a.config)
+	out, err = verify(t, later, "--from-store", "--config", a.config)
 	if err != nil || !strings.Contains(out, `device-days of recyclable are of when it was at site "e1"`) || !strings.Contains(out, "device-days of battery-west, which is not among the devices") {
 		t.Errorf("after the registry has changed: %v\n%s", err, out)
 	}
@@ -507,7 +524,7 @@ func TestMonthIsMailed(t *testing.T) {
 	}
 	_, data := getText(t, "http://"+a.http+"/api/v1/bundles/"+all[0].Bundle)
 	a.write("kept.zip", []byte(data))
-	if out, err := command(t, "verify", file); err != nil {
+	if out, err := verify(t, file); err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 	b, wrong := bundle.Open([]byte(data), nil)
