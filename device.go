@@ -146,6 +146,15 @@ type Device struct {
 	Baseline *Baseline `yaml:"baseline,omitempty" json:"baseline,omitempty"`
 }
 
+// Limit returns the limit of a gauge that is in force for the device: its own, or else the
+// kind's; nil if there is none.
+func (d *Device) Limit(q Quantity) *float64 {
+	if own, ok := d.Limits[q.Name]; ok {
+		return &own
+	}
+	return q.Limit
+}
+
 // Key returns the device's name.
 func (d *Device) Key() DeviceKey { return DeviceKey{d.Community, d.ID} }
 

@@ -114,7 +114,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 	})
 	step := func(r *http.Request) (any, error) {
 		var step greentally.Step
-		if err := body(r, &step); err != nil {
+		if err := Body(r, &step); err != nil {
 			return nil, err
 		}
 		if step.Application != "" || step.Submission != nil || !step.Recorded.IsZero() {

@@ -246,11 +246,16 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}); err != nil {
+	if err := Fail(w, status, err); err != nil {
 		s.Log.Debug("answer not sent", "path", r.URL.Path, "error", err)
 	}
+}
+
+// Fail answers with an error as the API does.
+func Fail(w http.ResponseWriter, status int, err error) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
 func badRequest(format string, args ...any) error {
@@ -455,9 +460,7 @@ func (s *Server) records(r *http.Request) (any, error) {
 }
 
 // Body decodes the request's body, one JSON value, strictly.
-func Body(r *http.Request, into any) error { return body(r, into) }
-
-func body(r *http.Request, into any) error {
+func Body(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
@@ -475,7 +478,7 @@ func (s *Server) addRecord(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var record greentally.Record
-	if err := body(r, &record); err != nil {
+	if err := Body(r, &record); err != nil {
 		return nil, err
 	}
 	record.Community = c.ID
@@ -527,7 +530,7 @@ func (s *Server) adopt(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var d greentally.Device
-	if err := body(r, &d); err != nil {
+	if err := Body(r, &d); err != nil {
 		return nil, err
 	}
 	d.Community = c.ID

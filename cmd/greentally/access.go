@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,11 +50,9 @@ func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token
 	return up, nil
 }
 
-// fail answers with an error as the API does.
+// fail answers with an error.
 func fail(w http.ResponseWriter, _ *http.Request, status int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // who has gone does not read it
+	_ = web.Fail(w, status, err) // who has gone does not read it
 }
 
 // may reports whether the one who asks may do something.

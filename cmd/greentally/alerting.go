@@ -215,8 +215,8 @@ type alertsUp struct {
 	wrong    atomic.Bool                 // whether the rules' files as they were last read are not in force
 }
 
-// startAlerts starts the rules and what they tell to.
-func startAlerts(ctx context.Context, c config, registry *devices.Live, store greentally.Store, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) (up *alertsUp, err error) {
+// startAlerts starts the rules and what they tell to. The mailer is nil if no server is configured.
+func startAlerts(ctx context.Context, c config, registry *devices.Live, store greentally.Store, mailer *mail.Mailer, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) (up *alertsUp, err error) {
 	set, err := openAlertRules(c, registry.Current())
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 		if up.teller, err = alerting.NewRemote(options); err != nil { //nolint:contextcheck // it goes on until Close
 			return nil, err
 		}
-	} else if err := up.startManager(ctx, c, registry, store, js, registerer, log); err != nil {
+	} else if err := up.startManager(ctx, c, registry, mailer, js, registerer, log); err != nil {
 		return nil, err
 	}
 	state, err := alerting.OpenState(ctx, js, "GREENTALLY_ALERT_RULES", "How alert rules stand with devices", c.NATS.Replicas)
@@ -295,11 +295,7 @@ func (up *alertsUp) readRules(ctx context.Context, log *slog.Logger) {
 }
 
 // startManager starts Alertmanager in the process.
-func (up *alertsUp) startManager(ctx context.Context, c config, registry *devices.Live, store greentally.Store, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) error {
-	mailer, err := openMailer(c, registry, store) //nolint:contextcheck // it tries its templates out, and dials nobody
-	if err != nil {
-		return err
-	}
+func (up *alertsUp) startManager(ctx context.Context, c config, registry *devices.Live, mailer *mail.Mailer, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) error {
 	conf, text, err := alertmanagerConfig(c, registry.Current().Communities())
 	if err != nil {
 		return err

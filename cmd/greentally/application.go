@@ -93,11 +93,7 @@ func (p *program) applicationStep(c *client, use, short string, to greentally.St
 			if err := stepDays(&step, on, until); err != nil {
 				return err
 			}
-			var a applied
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/applications/"+url.PathEscape(args[0])+"/steps", step, &a); err != nil {
-				return err
-			}
-			return writeStage(p.out, a)
+			return p.takeStep(cmd, c, applicationPath(args[0])+"/steps", step)
 		},
 	}
 	stepFlags(cmd, &step, &on)
@@ -107,10 +103,17 @@ func (p *program) applicationStep(c *client, use, short string, to greentally.St
 	return cmd
 }
 
-func writeStage(out io.Writer, a applied) error {
-	_, err := fmt.Fprintln(out, a.ID, a.Stage)
+func applicationPath(id string) string { return "/api/v1/applications/" + url.PathEscape(id) }
+
+// takeStep sends a step, and writes what the application is after it.
+func (p *program) takeStep(cmd *cobra.Command, c *client, path string, step greentally.Step) error {
+	var a applied
+	if err := c.call(cmd.Context(), http.MethodPost, path, step, &a); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(p.out, a.ID, a.Stage)
 	if err == nil && a.Stage == greentally.StageSubmitted {
-		_, err = fmt.Fprintln(out, "bundle", a.Submission.Bundle)
+		_, err = fmt.Fprintln(p.out, "bundle", a.Submission.Bundle)
 	}
 	return err
 }
@@ -128,11 +131,7 @@ func (p *program) applicationDraft(c *client) *cobra.Command {
 			if err := stepDays(&step, on, ""); err != nil {
 				return err
 			}
-			var a applied
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/applications", step, &a); err != nil {
-				return err
-			}
-			return writeStage(p.out, a)
+			return p.takeStep(cmd, c, "/api/v1/applications", step)
 		},
 	}
 	stepFlags(cmd, &step, &on)
@@ -155,11 +154,7 @@ func (p *program) applicationTitle(c *client) *cobra.Command {
 			if err := stepDays(&step, on, until); err != nil {
 				return err
 			}
-			var a applied
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/v1/applications", step, &a); err != nil {
-				return err
-			}
-			return writeStage(p.out, a)
+			return p.takeStep(cmd, c, "/api/v1/applications", step)
 		},
 	}
 	stepFlags(cmd, &step, &on)
@@ -208,7 +203,7 @@ func (p *program) applicationShow(c *client) *cobra.Command {
 				return err
 			}
 			var a applied
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/applications/"+url.PathEscape(args[0]), nil, &a); err != nil {
+			if err := c.call(cmd.Context(), http.MethodGet, applicationPath(args[0]), nil, &a); err != nil {
 				return err
 			}
 			if format == "json" {
@@ -272,7 +267,7 @@ func (p *program) applicationBundle(c *client) *cobra.Command {
 		Use: "bundle ID", Short: "Fetch the evidence bundle that was handed in", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var a applied
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/applications/"+url.PathEscape(args[0]), nil, &a); err != nil {
+			if err := c.call(cmd.Context(), http.MethodGet, applicationPath(args[0]), nil, &a); err != nil {
 				return err
 			}
 			if a.Submission == nil {

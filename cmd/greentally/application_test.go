@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"greentally"
 	"greentally/internal/testserver"
 	"greentally/report/bundle"
+	"greentally/report/bundle/bundletest"
 )
 
 // gates is a community of 5,600 households with two battery boxes, a bin of each of two streams
@@ -245,7 +245,7 @@ func TestVerify(t *testing.T) {
 		names = append(names, e.Name)
 	}
 	for i, name := range names {
-		changed := repacked(t, data, name, func(content []byte) []byte {
+		changed := bundletest.Replace(t, data, name, func(content []byte) []byte {
 			content[len(content)*(i%7)/7] ^= 1
 			return content
 		})
@@ -344,41 +344,6 @@ func TestVerify(t *testing.T) {
 	if err != nil || !strings.Contains(out, `device-days of recyclable are of when it was at site "e1"`) || !strings.Contains(out, "device-days of battery-west, which is not among the devices") {
 		t.Errorf("after the registry has changed: %v\n%s", err, out)
 	}
-}
-
-// repacked is a bundle with a file changed, and the ZIP around it right.
-func repacked(t *testing.T, data []byte, name string, change func([]byte) []byte) []byte {
-	t.Helper()
-	from, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	to := zip.NewWriter(&out)
-	for _, f := range from.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if f.Name == name {
-			content = change(content)
-		}
-		w, err := to.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
-		if err == nil {
-			_, err = w.Write(content)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := to.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 // resigned is a bundle with a file changed, signed again. Without a change the file is left out; more can be added.

@@ -73,7 +73,7 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 	return decode(response, answer)
 }
 
-// file fetches a file, and returns the name that the server gives it.
+// file fetches a file, and returns the name that the server gives it, if it gives one.
 func (c *client) file(ctx context.Context, path string) (name string, data []byte, err error) {
 	response, err := c.send(ctx, http.MethodGet, path, "application/json", nil)
 	if err != nil {
@@ -83,8 +83,11 @@ func (c *client) file(ctx context.Context, path string) (name string, data []byt
 	if data, err = io.ReadAll(response.Body); err != nil {
 		return "", nil, fmt.Errorf("answer of %s: %w", response.Request.URL.Host, err)
 	}
-	_, parameters, err := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
-	return filepath.Base(parameters["filename"]), data, err
+	_, parameters, _ := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
+	if parameters["filename"] == "" {
+		return "", data, nil
+	}
+	return filepath.Base(parameters["filename"]), data, nil
 }
 
 // decode reads the answer as JSON into the value that it points to.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,8 +89,8 @@ func (p *program) fetch(cmd *cobra.Command, c *client, path, out string) error {
 		_, err := p.out.Write(data)
 		return err
 	}
-	if out != "" {
-		name = out
+	if name = cmp.Or(out, name); name == "" {
+		return errors.New("the server tells no name for it; give one with --out")
 	}
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		return err

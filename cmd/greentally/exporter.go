@@ -65,9 +65,9 @@ type bundleStore interface {
 	Get(ctx context.Context, sha256 string) ([]byte, error)
 }
 
-// month gathers a community's month as it stands now. The error wraps [fs.ErrNotExist] if there
-// is no such community.
-func (x *exporter) month(ctx context.Context, community string, month greentally.Month) (*report.Export, error) {
+// figures gathers what a community's month comes to now, and what it rests on. The error wraps
+// [fs.ErrNotExist] if there is no such community.
+func (x *exporter) figures(ctx context.Context, community string, month greentally.Month) (*report.Export, error) {
 	now := x.now()
 	evidence, err := x.worker.Evidence(ctx, community, month, now)
 	if err != nil {
@@ -84,10 +84,18 @@ func (x *exporter) month(ctx context.Context, community string, month greentally
 		e.Through = month.Last()
 	}
 	e.Indicators, e.Workings = x.set.Workings(evidence)
-	if e.Assessments, err = x.schemes.Assess(schemes.Evidence{Community: evidence.Community, Month: month, Indicators: e.Indicators, Records: e.Records}); err != nil {
+	e.Assessments, err = x.schemes.Assess(schemes.Evidence{Community: evidence.Community, Month: month, Indicators: e.Indicators, Records: e.Records})
+	return e, err
+}
+
+// month gathers a community's month as it stands now, for the export: its figures, the months
+// before, and what it is handed in for.
+func (x *exporter) month(ctx context.Context, community string, month greentally.Month) (*report.Export, error) {
+	e, err := x.figures(ctx, community, month)
+	if err != nil {
 		return nil, err
 	}
-	e.Kinds = kindsOf(evidence.Community, x.registry.Current().Kinds())
+	e.Kinds = kindsOf(&e.Community, x.registry.Current().Kinds())
 	before := month
 	for range 11 {
 		before = before.First().Add(-1).MonthOf()
@@ -125,32 +133,27 @@ func (x *exporter) addApplication(ctx context.Context, e *report.Export) error {
 	if e.Application == nil || e.Application.Submission == nil {
 		return nil
 	}
-	frozen, err := x.frozen(ctx, e.Application)
-	if err != nil {
-		return err
-	}
-	e.Revisions = revised(frozen, e, e.Application.Scheme)
-	return nil
+	e.Revisions, err = x.revised(ctx, e.Application, e)
+	return err
 }
 
-// revised compares by the indicators and the scheme that was applied by.
-func revised(frozen, now *report.Export, scheme string) []greentally.Revision {
+// revised compares what was handed in with an application with the month's figures now, by the
+// indicators and the scheme that was applied by.
+func (x *exporter) revised(ctx context.Context, a *greentally.Application, now *report.Export) ([]greentally.Revision, error) {
+	_, frozen, err := x.opened(ctx, a.Submission.Bundle)
+	if err != nil {
+		return nil, err
+	}
 	only := func(e *report.Export) *report.Export {
 		some := *e
-		some.Assessments = slices.DeleteFunc(slices.Clone(e.Assessments), func(a greentally.Assessment) bool { return a.Scheme != scheme })
+		some.Assessments = slices.DeleteFunc(slices.Clone(e.Assessments), func(one greentally.Assessment) bool { return one.Scheme != a.Scheme })
 		return &some
 	}
-	return report.Compare(only(frozen), only(now))
+	return report.Compare(only(frozen), only(now)), nil
 }
 
-// frozen returns what was handed in with an application.
-func (x *exporter) frozen(ctx context.Context, a *greentally.Application) (*report.Export, error) {
-	_, e, err := x.opened(ctx, a.Submission.Bundle)
-	return e, err
-}
-
-// opened returns a bundle that is kept, and the export in it.
-func (x *exporter) opened(ctx context.Context, name string) (*bundle.Bundle, *report.Export, error) {
+// keptBundle returns a bundle that is kept, as it is and read.
+func (x *exporter) keptBundle(ctx context.Context, name string) ([]byte, *bundle.Bundle, error) {
 	data, err := x.bundles.Get(ctx, name)
 	if err != nil {
 		return nil, nil, err
@@ -158,6 +161,15 @@ func (x *exporter) opened(ctx context.Context, name string) (*bundle.Bundle, *re
 	b, wrong := bundle.Open(data, nil)
 	if len(wrong) > 0 {
 		return nil, nil, fmt.Errorf("bundle %s: %w", name, errors.Join(wrong...))
+	}
+	return data, b, nil
+}
+
+// opened returns a bundle that is kept, and the export in it.
+func (x *exporter) opened(ctx context.Context, name string) (*bundle.Bundle, *report.Export, error) {
+	_, b, err := x.keptBundle(ctx, name)
+	if err != nil {
+		return nil, nil, err
 	}
 	var e report.Export
 	if err := json.Unmarshal(b.File(exportName), &e); err != nil {
@@ -176,6 +188,16 @@ func formats() map[string]string {
 
 // write writes the export in a format.
 func (x *exporter) write(ctx context.Context, e *report.Export, format, language string) ([]byte, error) {
+	if format != "zip" {
+		return document(e, format, language)
+	}
+	var out bytes.Buffer
+	err := x.bundle(ctx, &out, e)
+	return out.Bytes(), err
+}
+
+// document writes the export in a format that needs nothing else.
+func document(e *report.Export, format, language string) ([]byte, error) {
 	var out bytes.Buffer
 	var err error
 	switch format {
@@ -188,8 +210,6 @@ func (x *exporter) write(ctx context.Context, e *report.Export, format, language
 		err = report.CSV(&out, e.Indicators)
 	case "json":
 		err = e.JSON(&out)
-	case "zip":
-		err = x.bundle(ctx, &out, e)
 	default:
 		err = fmt.Errorf("format %q is none of xlsx, pdf, csv, json, zip", format)
 	}
@@ -197,8 +217,8 @@ func (x *exporter) write(ctx context.Context, e *report.Export, format, language
 }
 
 // fileName names an export.
-func fileName(e *report.Export, format string) string {
-	name := e.Community.ID + "-" + e.Month.String()
+func fileName(community string, month greentally.Month, format string) string {
+	name := community + "-" + month.String()
 	if format == "zip" {
 		name += "-evidence"
 	}
@@ -227,7 +247,7 @@ func (x *exporter) bundle(ctx context.Context, out *bytes.Buffer, e *report.Expo
 	}
 	files := []bundle.File{{Name: daysName, Data: days}, {Name: kindsName, Data: kinds}, {Name: readmeName, Data: []byte(bundleReadme)}}
 	for _, format := range []string{"json", "xlsx", "pdf", "csv"} {
-		data, err := x.write(ctx, e, format, "zh")
+		data, err := document(e, format, "zh")
 		if err != nil {
 			return err
 		}
@@ -355,20 +375,18 @@ func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (gr
 	if err != nil {
 		return a, err
 	}
-	data, err := x.write(ctx, e, "zip", "zh")
-	if err != nil {
+	if s.Submission, err = x.keep(ctx, e); err != nil {
 		return a, err
 	}
-	name, err := x.keep(ctx, data)
-	if err != nil {
-		return a, err
-	}
-	s.Submission = &greentally.Submission{Bundle: name, Bytes: int64(len(data)), At: e.Made}
 	return x.applications.Add(ctx, id, s)
 }
 
-// keep keeps a bundle, after it was checked as anyone may check it.
-func (x *exporter) keep(ctx context.Context, data []byte) (string, error) {
+// keep keeps the export's bundle, after it was checked as anyone may check it.
+func (x *exporter) keep(ctx context.Context, e *report.Export) (*greentally.Submission, error) {
+	data, err := x.write(ctx, e, "zip", "zh")
+	if err != nil {
+		return nil, err
+	}
 	b, wrong := bundle.Open(data, nil)
 	if b != nil {
 		v := &verification{Bundle: b, out: io.Discard, wrong: wrong}
@@ -378,9 +396,10 @@ func (x *exporter) keep(ctx context.Context, data []byte) (string, error) {
 		wrong = v.wrong
 	}
 	if err := errors.Join(wrong...); err != nil {
-		return "", fmt.Errorf("the bundle does not verify, and so is not kept: %w", err)
+		return nil, fmt.Errorf("the bundle does not verify, and so is not kept: %w", err)
 	}
-	return x.bundles.Keep(ctx, data)
+	name, err := x.bundles.Keep(ctx, data)
+	return &greentally.Submission{Bundle: name, Bytes: int64(len(data)), At: e.Made}, err
 }
 
 // step takes a step of an application.
@@ -440,19 +459,13 @@ func (x *exporter) revisions(ctx context.Context, a *greentally.Application) ([]
 	if a.Submission == nil {
 		return none, nil
 	}
-	frozen, err := x.frozen(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	e, err := x.month(ctx, a.Community, a.Month)
+	e, err := x.figures(ctx, a.Community, a.Month)
 	if errors.Is(err, fs.ErrNotExist) { // the community has left the registry; nothing comes any more
 		return none, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if all := revised(frozen, e, a.Scheme); all != nil {
-		return all, nil
-	}
-	return none, nil
+	all, err := x.revised(ctx, a, e)
+	return append(none, all...), err
 }

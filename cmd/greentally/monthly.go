@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+	"golang.org/x/sync/semaphore"
 
 	"greentally"
 	"greentally/alerting/mail"
@@ -30,7 +31,7 @@ type kept struct {
 	Month  greentally.Month `json:"month"`
 	Made   time.Time        `json:"made"`
 	Bundle string           `json:"bundle"` // SHA-256
-	Bytes  int              `json:"bytes"`
+	Bytes  int64            `json:"bytes"`
 	Mailed []string         `json:"mailed"` // to whom
 
 	// Refused are those whose mail the server refused for good.
@@ -65,7 +66,7 @@ func (m *monthly) jobs() (jobs []schedule.Job) {
 	registry := m.registry.Current()
 	for _, c := range registry.Communities() {
 		if loc, ok := registry.Location(c.ID); ok {
-			jobs = append(jobs, schedule.Job{Name: "export." + c.ID, Cron: m.config.Exports.Schedule, Location: loc, Late: late,
+			jobs = append(jobs, schedule.Job{Name: jobName(c.ID), Cron: m.config.Exports.Schedule, Location: loc, Late: late,
 				Do: func(ctx context.Context, due time.Time) error { return m.catchUp(ctx, c, greentally.DateOf(due, loc)) }})
 		}
 	}
@@ -108,7 +109,7 @@ func (m *monthly) dueBefore(ctx context.Context, community string) (date greenta
 	if err != nil {
 		return date, false, err
 	}
-	at, err := time.Parse(time.RFC3339, string(values["export."+community]))
+	at, err := time.Parse(time.RFC3339, string(values[jobName(community)]))
 	loc, ok := m.registry.Current().Location(community)
 	if err != nil || !ok {
 		return date, false, nil //nolint:nilerr // it is not known
@@ -116,9 +117,10 @@ func (m *monthly) dueBefore(ctx context.Context, community string) (date greenta
 	return greentally.DateOf(at, loc), true, nil
 }
 
-func keptName(community string, month greentally.Month) string {
-	return "made." + community + "." + month.String()
-}
+// jobName is what a community's job is remembered by; what it has made, by keptName.
+func jobName(community string) string { return "export." + community }
+
+func keptName(community, month string) string { return "made." + community + "." + month }
 
 // kept returns the months of a community that were exported, the latest first.
 func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
@@ -128,7 +130,7 @@ func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
 	}
 	all := []kept{}
 	for name, value := range values {
-		if !strings.HasPrefix(name, "made."+community+".") {
+		if !strings.HasPrefix(name, keptName(community, "")) {
 			continue
 		}
 		var k kept
@@ -172,16 +174,12 @@ func (m *monthly) keepMonth(ctx context.Context, c *greentally.Community, month 
 	if len(e.Days) == 0 && !slices.ContainsFunc(e.Records, func(r greentally.Record) bool { return r.Date.MonthOf() == month }) {
 		return nil, nil
 	}
-	data, err := m.write(ctx, e, "zip", "zh")
+	made, err := m.keep(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	name, err := m.keep(ctx, data)
-	if err != nil {
-		return nil, err
-	}
-	k := kept{Month: month, Made: e.Made, Bundle: name, Bytes: len(data), Mailed: []string{}}
-	m.log.Info("the month's export is made", "community", c.ID, "month", month.String(), "bundle", name, "bytes", len(data))
+	k := kept{Month: month, Made: made.At, Bundle: made.Bundle, Bytes: made.Bytes, Mailed: []string{}}
+	m.log.Info("the month's export is made", "community", c.ID, "month", month.String(), "bundle", k.Bundle, "bytes", k.Bytes)
 	return &k, m.remember(ctx, c.ID, k)
 }
 
@@ -190,7 +188,7 @@ func (m *monthly) remember(ctx context.Context, community string, k kept) error 
 	if err != nil {
 		return err
 	}
-	return m.state.Write(ctx, map[string][]byte{keptName(community, k.Month): data})
+	return m.state.Write(ctx, map[string][]byte{keptName(community, k.Month.String()): data})
 }
 
 // send sends a month's export to the contacts who have not got it.
@@ -207,7 +205,7 @@ func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) err
 		if slices.Contains(k.Mailed, contact.Email) || slices.Contains(k.Refused, contact.Email) {
 			continue
 		}
-		files := []mail.File{{Name: fileName(e, "pdf"), MediaType: formats()["pdf"], Data: b.File("export.pdf")}, {Name: fileName(e, "xlsx"), MediaType: formats()["xlsx"], Data: b.File("export.xlsx")}}
+		files := []mail.File{{Name: fileName(c.ID, k.Month, "pdf"), MediaType: formats()["pdf"], Data: b.File("export.pdf")}, {Name: fileName(c.ID, k.Month, "xlsx"), MediaType: formats()["xlsx"], Data: b.File("export.xlsx")}}
 		err := m.mailer.SendMonth(ctx, mail.Recipient{Email: contact.Email, Name: contact.Name, Language: contact.Language},
 			mail.Month{Community: c.ID, Month: k.Month, Indicators: e.Indicators, Assessments: e.InEffect(), Files: files})
 		var refused *mail.Error
@@ -236,7 +234,7 @@ func (m *monthly) api() web.Exports {
 		}
 		return err
 	}
-	turn := make(turns, atOnce)
+	turn := semaphore.NewWeighted(atOnce)
 	return web.Exports{
 		File: func(ctx context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
 			format, language = cmp.Or(format, "json"), cmp.Or(language, "zh")
@@ -244,43 +242,39 @@ func (m *monthly) api() web.Exports {
 			if !known || !contains(language, "zh", "en") {
 				return web.File{}, fmt.Errorf("%w: format is xlsx, pdf, csv, json or zip, and lang zh or en", web.ErrBadRequest)
 			}
-			if err := turn.take(ctx); err != nil {
+			if err := turn.Acquire(ctx, 1); err != nil {
 				return web.File{}, err
 			}
-			defer turn.give()
+			defer turn.Release(1)
 			e, err := m.month(ctx, community, month)
 			if err != nil {
 				return web.File{}, err
 			}
 			data, err := m.write(ctx, e, format, language)
-			return web.File{Name: fileName(e, format), MediaType: media, Data: data}, err
+			return web.File{Name: fileName(community, month, format), MediaType: media, Data: data}, err
 		},
 		Kept: func(ctx context.Context, community string) (any, error) { return m.kept(ctx, community) },
 		Bundle: func(ctx context.Context, name string) (web.File, error) {
-			data, err := m.bundles.Get(ctx, name)
+			data, b, err := m.keptBundle(ctx, name)
 			if err != nil {
 				return web.File{}, err
 			}
-			_, e, err := m.opened(ctx, name)
-			if err != nil {
-				return web.File{}, err
-			}
-			return web.File{Name: fileName(e, "zip"), MediaType: formats()["zip"], Data: data, Community: e.Community.ID}, nil
+			return web.File{Name: fileName(b.Community, b.Month, "zip"), MediaType: formats()["zip"], Data: data, Community: b.Community}, nil
 		},
 		Applications: m.applications.All,
 		Application:  m.applications.Get,
 		Revisions: func(ctx context.Context, a greentally.Application) ([]greentally.Revision, error) {
-			if err := turn.take(ctx); err != nil {
+			if err := turn.Acquire(ctx, 1); err != nil {
 				return nil, err
 			}
-			defer turn.give()
+			defer turn.Release(1)
 			return m.revisions(ctx, &a)
 		},
 		Step: func(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
-			if err := turn.take(ctx); err != nil {
+			if err := turn.Acquire(ctx, 1); err != nil {
 				return greentally.Application{}, err
 			}
-			defer turn.give()
+			defer turn.Release(1)
 			a, err := m.step(ctx, id, s)
 			return a, asked(err)
 		},
@@ -305,16 +299,3 @@ func (m *monthly) api() web.Exports {
 // atOnce is how many requests compute months at the same time: one holds a month in memory
 // several times over. The others wait.
 const atOnce = 2
-
-type turns chan struct{}
-
-func (t turns) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (t turns) give() { <-t }

@@ -7,12 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -105,12 +102,7 @@ func (p *program) recordAttachmentCommand(c *client) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), transferTime)
 			defer cancel()
-			response, err := c.send(ctx, http.MethodGet, attachmentsPath(community)+"/"+url.PathEscape(args[0]), "application/json", nil)
-			if err != nil {
-				return err
-			}
-			defer response.Body.Close()
-			content, err := io.ReadAll(response.Body)
+			own, content, err := c.file(ctx, attachmentsPath(community)+"/"+url.PathEscape(args[0]))
 			if err != nil {
 				return err
 			}
@@ -123,8 +115,7 @@ func (p *program) recordAttachmentCommand(c *client) *cobra.Command {
 			}
 			name, mode := out, os.O_TRUNC
 			if name == "" { // nobody has said that a file of that name may go
-				_, fields, _ := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
-				if name, mode = filepath.Base(fields["filename"]), os.O_EXCL; fields["filename"] == "" {
+				if name, mode = own, os.O_EXCL; name == "" {
 					return errors.New("the server tells no name for it; give one with --out")
 				}
 			}

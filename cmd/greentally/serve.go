@@ -198,7 +198,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	metrics.ObserveLatest(watch.LatestByKind)
 	worker := newWorker(store, registry, set, log)
 	alertsLog := log.With("part", "alerts")
-	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, js, registerer, alertsLog)
+	mailer, err := openMailer(c, registry, store) //nolint:contextcheck // it tries its templates out, and dials nobody
+	if err != nil {
+		return err
+	}
+	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, mailer, js, registerer, alertsLog)
 	if err != nil {
 		return err
 	}
@@ -220,10 +224,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
 	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
-	mailer, err := openMailer(c, registry, store)    //nolint:contextcheck // it tries its templates out, and dials nobody
-	if err != nil {
-		return err
-	}
 	started := time.Now()
 	settled := func(ctx context.Context) (bool, error) {
 		all, err := lags(ctx)

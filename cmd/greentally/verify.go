@@ -2,17 +2,16 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,7 +185,7 @@ func (v *verification) recompute() error {
 		return fmt.Errorf("rules/schemes: %w", err)
 	}
 	for _, r := range report.Compare(e, &again) {
-		v.found("%s: %s %s: %s is %s, and comes to %s when it is computed again", exportName, r.Of, r.Name, r.What, or(r.Old, "nothing"), or(r.New, "nothing"))
+		v.found("%s: %s %s: %s is %s, and comes to %s when it is computed again", exportName, r.Of, r.Name, r.What, cmp.Or(r.Old, "nothing"), cmp.Or(r.New, "nothing"))
 	}
 	compareAll(v, "indicator", e.Indicators, again.Indicators, func(i greentally.IndicatorValue) string { return i.Indicator })
 	compareAll(v, "assessment by", e.Assessments, again.Assessments, func(a greentally.Assessment) string { return a.Scheme })
@@ -253,22 +252,21 @@ func (v *verification) known() {
 
 // documents writes what people read again, and compares it.
 func (v *verification) documents(again *report.Export) error {
-	var table, book, paper bytes.Buffer
-	table.WriteString("\ufeff")
-	if err := report.CSV(&table, again.Indicators); err != nil {
-		return err
+	written := map[string][]byte{}
+	for _, format := range []string{"csv", "xlsx", "pdf"} {
+		var err error
+		if written[format], err = document(again, format, "zh"); err != nil {
+			return err
+		}
 	}
-	if !bytes.Equal(table.Bytes(), v.File("export.csv")) {
+	if !bytes.Equal(written["csv"], v.File("export.csv")) {
 		v.found("export.csv: it does not say what the figures come to")
 	}
-	if err := errors.Join(again.XLSX(&book, "zh"), again.PDF(&paper, "zh")); err != nil {
-		return err
-	}
-	differ, err := report.SameXLSX(v.File("export.xlsx"), book.Bytes())
+	differ, err := report.SameXLSX(v.File("export.xlsx"), written["xlsx"])
 	if err != nil {
 		v.found("export.xlsx: %w", err)
 	}
-	same := bytes.Equal(paper.Bytes(), v.File("export.pdf"))
+	same := bytes.Equal(written["pdf"], v.File("export.pdf"))
 	if v.Version != version() && (len(differ) > 0 || !same) {
 		for _, err := range report.CheckXLSX(v.File("export.xlsx"), again.Indicators) {
 			v.found("export.xlsx: %w", err)
@@ -285,13 +283,6 @@ func (v *verification) documents(again *report.Export) error {
 	}
 	v.done("the table, the workbook and the PDF, written again")
 	return nil
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // compareAll finds what is different in anything else than the figures that were compared.
@@ -372,14 +363,12 @@ func (v *verification) rules() (*schemes.Set, error) {
 // strange says which rules are not those that this program ships: an assessor reads them.
 func (v *verification) strange() error {
 	shipped := map[string][]byte{}
-	for name, folders := range (config{}).ruleFolders() {
-		_, contents, err := folders[0].Files()
-		if err != nil {
-			return err
-		}
-		for file, data := range contents {
-			shipped[rulesName+"/"+name+"/"+path.Base(file)] = data
-		}
+	files, err := (config{}).readRules()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		shipped[f.Name] = f.Data
 	}
 	var own, changed, missing []string
 	for name := range shipped {
@@ -398,9 +387,6 @@ func (v *verification) strange() error {
 			changed = append(changed, e.Name)
 		}
 	}
-	if len(own) > 0 {
-		v.say("note: rules of the community's own: %s", strings.Join(own, ", "))
-	}
 	definitions, err := devices.Load(devices.Options{})
 	if err != nil {
 		return err
@@ -411,6 +397,9 @@ func (v *verification) strange() error {
 		} else if !sameJSON(original, k) {
 			changed = append(changed, kindsName+" "+k.Name)
 		}
+	}
+	if len(own) > 0 {
+		v.say("note: rules of the community's own: %s", strings.Join(own, ", "))
 	}
 	if len(missing) > 0 {
 		v.say("note: rules that this program ships and that are NOT in it: %s", strings.Join(missing, ", "))
@@ -564,9 +553,7 @@ func (v *verification) attested(ctx context.Context, store greentally.Store) err
 		missing[r.ID] = r
 	}
 	for _, r := range e.Records {
-		said, _ := json.Marshal(r)
-		there, _ := json.Marshal(missing[r.ID])
-		if !bytes.Equal(said, there) {
+		if !sameJSON(r, missing[r.ID]) {
 			v.found("%s: record %s is another in the store, or is not there", exportName, r.ID)
 		}
 		delete(missing, r.ID)
@@ -627,10 +614,6 @@ type counted struct {
 	greentally.ReadingStore
 	records []greentally.Record
 	days    map[string]greentally.DeviceDay
-}
-
-func (s *counted) Readings(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error] {
-	return s.ReadingStore.Readings(ctx, q)
 }
 
 func (s *counted) WriteDeviceDays(_ context.Context, days []greentally.DeviceDay) error {

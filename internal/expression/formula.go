@@ -70,14 +70,14 @@ func formula(node ast.Node, cell func(string) (string, error)) (string, error) {
 		if n.Operator == "in" {
 			return oneOf(n, cell)
 		}
-		if format, ok := operators()[n.Operator]; ok {
+		if format, ok := operator(n.Operator); ok {
 			if isText(n.Left) || isText(n.Right) { // a spreadsheet's = takes Food for food
 				format = strings.NewReplacer("(%s=%s)", "EXACT(%s,%s)", "(%s<>%s)", "NOT(EXACT(%s,%s))").Replace(format)
 			}
 			return write(format, n.Left, n.Right)
 		}
 	case *ast.BuiltinNode:
-		if format, ok := calls()[n.Name]; ok && len(n.Arguments) == 1 {
+		if format, ok := call(n.Name); ok && len(n.Arguments) == 1 {
 			return write(format, n.Arguments[0])
 		}
 		if n.Name == "min" || n.Name == "max" {
@@ -113,16 +113,42 @@ func isText(node ast.Node) bool {
 	return ok
 }
 
-func operators() map[string]string {
-	return map[string]string{
-		"+": "(%s+%s)", "-": "(%s-%s)", "*": "(%s*%s)", "/": "(%s/%s)", "**": "(%s^%s)", "^": "(%s^%s)",
-		"==": "(%s=%s)", "!=": "(%s<>%s)", "<": "(%s<%s)", "<=": "(%s<=%s)", ">": "(%s>%s)", ">=": "(%s>=%s)",
-		"&&": "AND(%s,%s)", "and": "AND(%s,%s)", "||": "OR(%s,%s)", "or": "OR(%s,%s)",
+// operator returns how a spreadsheet writes an operator between two operands.
+func operator(name string) (format string, ok bool) {
+	switch name {
+	case "+", "-", "*", "/", "^", "<", "<=", ">", ">=":
+		return "(%s" + name + "%s)", true
+	case "**":
+		return "(%s^%s)", true
+	case "==":
+		return "(%s=%s)", true
+	case "!=":
+		return "(%s<>%s)", true
+	case "&&", "and":
+		return "AND(%s,%s)", true
+	case "||", "or":
+		return "OR(%s,%s)", true
 	}
+	return "", false
 }
 
-func calls() map[string]string {
-	return map[string]string{"abs": "ABS(%s)", "round": "ROUND(%s,0)", "floor": "INT(%s)", "ceil": "(-INT(-%s))", "int": "TRUNC(%s)", "float": "(%s)"}
+// call returns how a spreadsheet writes the call of a function of one argument.
+func call(name string) (format string, ok bool) {
+	switch name {
+	case "abs":
+		return "ABS(%s)", true
+	case "round":
+		return "ROUND(%s,0)", true
+	case "floor":
+		return "INT(%s)", true
+	case "ceil":
+		return "(-INT(-%s))", true
+	case "int":
+		return "TRUNC(%s)", true
+	case "float":
+		return "(%s)", true
+	}
+	return "", false
 }
 
 // Literal writes a fact in a formula.

@@ -1,7 +1,6 @@
 package bundle_test
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"greentally"
 	"greentally/report/bundle"
+	"greentally/report/bundle/bundletest"
 )
 
 func key(t testing.TB) (minisign.PublicKey, minisign.PrivateKey) {
@@ -90,43 +90,6 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// rezipped is the bundle with a file changed, and the ZIP around it right.
-func rezipped(t testing.TB, data []byte, name string, change func([]byte) []byte) []byte {
-	t.Helper()
-	from, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	to := zip.NewWriter(&out)
-	for _, f := range from.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if f.Name == name {
-			if content = change(content); content == nil {
-				continue
-			}
-		}
-		w, err := to.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
-		if err == nil {
-			_, err = w.Write(content)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := to.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
 // TestEveryByteCounts flips each byte of each file: that is found, and the file named.
 func TestEveryByteCounts(t *testing.T) {
 	public, private := key(t)
@@ -141,7 +104,7 @@ func TestEveryByteCounts(t *testing.T) {
 			if i > 100 && i%13 != 0 {
 				continue
 			}
-			changed := rezipped(t, data, name, func(content []byte) []byte {
+			changed := bundletest.Replace(t, data, name, func(content []byte) []byte {
 				content[i] ^= 1 << (i % 8)
 				return content
 			})
@@ -156,7 +119,7 @@ func TestEveryByteCounts(t *testing.T) {
 				}
 			}
 		}
-		if _, wrong := bundle.Open(rezipped(t, data, name, func([]byte) []byte { return nil }), nil); len(wrong) == 0 || !strings.Contains(errors.Join(wrong...).Error(), name) {
+		if _, wrong := bundle.Open(bundletest.Replace(t, data, name, func([]byte) []byte { return nil }), nil); len(wrong) == 0 || !strings.Contains(errors.Join(wrong...).Error(), name) {
 			t.Errorf("%s is missing, and it is said: %v", name, wrong)
 		}
 	}
@@ -198,7 +161,7 @@ func TestForged(t *testing.T) {
 		t.Error("another signer is taken for the community")
 	}
 	original, _ := bundle.Open(packed(t, private, some()...), nil)
-	forged = rezipped(t, forged, bundle.SignerName, func([]byte) []byte { return original.File(bundle.SignerName) })
+	forged = bundletest.Replace(t, forged, bundle.SignerName, func([]byte) []byte { return original.File(bundle.SignerName) })
 	if _, wrong := bundle.Open(forged, nil); len(wrong) == 0 {
 		t.Error("another signer with the community's key is taken for it")
 	}

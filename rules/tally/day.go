@@ -45,11 +45,7 @@ func Day(in Input) greentally.DeviceDay {
 	for _, q := range kind.Quantities {
 		switch q.Nature {
 		case greentally.Gauge:
-			limit := q.Limit
-			if own, ok := device.Limits[q.Name]; ok {
-				limit = &own
-			}
-			if g, ok := gaugeDay(day, interval, limit, points(sorted, q.Name)); ok {
+			if g, ok := gaugeDay(day, interval, device.Limit(q), points(sorted, q.Name)); ok {
 				put(&d.Gauges, q.Name, g)
 			}
 		case greentally.Mass:

@@ -39,7 +39,7 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 		var out bytes.Buffer
 		if err == nil {
 			if data.Wrong != "" {
-				data.Wrong = word(v.Language, data.Wrong)
+				data.Wrong = v.word(data.Wrong)
 			}
 			err = set.ExecuteTemplate(&out, "login", frame{v, data})
 		}

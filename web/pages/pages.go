@@ -79,6 +79,7 @@ func cached(next http.Handler) http.Handler {
 type view struct {
 	*http.Request
 	Language string // zh or en
+	words    map[string][2]string
 
 	Person    string                // who looks at it
 	Community *greentally.Community // if the path names one
@@ -90,7 +91,7 @@ type view struct {
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, Language: "zh", Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
+	v := &view{Request: r, Language: "zh", words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
 	if c, err := r.Cookie(languageCookie); err == nil && c.Value == "en" {
 		v.Language = "en"
 	}
@@ -122,19 +123,19 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, set *template.Templ
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
-		status, name, data = http.StatusNotFound, "error", word(v.Language, "not_found")
+		status, name, data = http.StatusNotFound, "error", v.word("not_found")
 	case errors.Is(err, web.ErrBadRequest):
 		status, name, data = http.StatusBadRequest, "error", err.Error()
 	case r.Context().Err() != nil:
 		return // the asker has gone
 	default:
 		p.Log.Error("page failed", "path", r.URL.Path, "error", err)
-		status, name, data = http.StatusInternalServerError, "error", word(v.Language, "failed")
+		status, name, data = http.StatusInternalServerError, "error", v.word("failed")
 	}
 	var out bytes.Buffer
 	if err := set.ExecuteTemplate(&out, name, frame{v, data}); err != nil {
 		p.Log.Error("page failed", "path", r.URL.Path, "error", err)
-		http.Error(w, word(v.Language, "failed"), http.StatusInternalServerError)
+		http.Error(w, v.word("failed"), http.StatusInternalServerError)
 		return
 	}
 	p.send(w, r, v, status, out.Bytes())
@@ -158,7 +159,7 @@ type frame struct {
 }
 
 // T is a word in the page's language.
-func (f frame) T(name string) string { return word(f.Language, name) }
+func (f frame) T(name string) string { return f.word(name) }
 
 // In is a text in the page's language.
 func (f frame) In(t greentally.Text) string { return t.In(f.Language) }

@@ -99,11 +99,8 @@ func (p *Pages) state(d *greentally.Device) state {
 		s.Values = append(s.Values, shown{q, valueText(q, value)})
 		if q.Name == fillRatio {
 			limit := 0.9
-			if q.Limit != nil {
-				limit = *q.Limit
-			}
-			if own, ok := d.Limits[q.Name]; ok {
-				limit = own
+			if own := d.Limit(q); own != nil {
+				limit = *own
 			}
 			s.Fill, s.HasFill, s.Over = value.Number, true, value.Number >= limit
 		}

@@ -1,11 +1,15 @@
 package pages
 
-// word returns a word in the language, or its name if there is none.
-func word(language, name string) string {
-	if pair, ok := words()[name]; ok {
-		return pair[map[string]int{"zh": 0, "en": 1}[language]]
+// word returns a word in the page's language, or its name if there is none.
+func (v *view) word(name string) string {
+	pair, ok := v.words[name]
+	switch {
+	case !ok:
+		return name
+	case v.Language == "en":
+		return pair[1]
 	}
-	return name
+	return pair[0]
 }
 
 // words are those of the pages, in zh and en.
