@@ -319,39 +319,6 @@ func (m *Manager) Put(ctx context.Context, alerts ...greentally.Alert) error {
 	return nil
 }
 
-// Acknowledged is what the comment of a silence begins with that lasts as long as its alert
-// holds: who acknowledged it hears that it is over, and of the next one.
-const Acknowledged = "acknowledged"
-
-// endAcknowledgement ends the silences that are acknowledgements of the alert.
-func (m *Manager) endAcknowledgement(ctx context.Context, a greentally.Alert) {
-	active, _, err := m.silences.Query(ctx, silence.QState(silence.SilenceStateActive))
-	if err != nil {
-		m.options.Log.Warn("an acknowledgement may outlive its alert", "rule", a.Rule, "device", a.Device, "error", err)
-		return
-	}
-	own := a.LabelSet()
-	for _, s := range active {
-		of, matchers := map[string]string{}, s.Matchers
-		if len(s.MatcherSets) == 1 { // the newer form
-			matchers = s.MatcherSets[0].Matchers
-		}
-		for _, matcher := range matchers {
-			of[matcher.Name] = matcher.Pattern
-		}
-		same := len(s.MatcherSets) <= 1 && strings.HasPrefix(s.Comment, Acknowledged)
-		for _, name := range []string{"community", "alertname", "device", "indicator"} {
-			same = same && of[name] == own[name]
-		}
-		if !same {
-			continue
-		}
-		if err := m.silences.Expire(ctx, s.Id); err != nil {
-			m.options.Log.Warn("an acknowledgement outlives its alert", "silence", s.Id, "error", err)
-		}
-	}
-}
-
 // put hands known alerts to Alertmanager.
 func (m *Manager) put(ctx context.Context, fingerprints iter.Seq[model.Fingerprint]) error {
 	var alerts []*alert.Alert

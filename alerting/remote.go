@@ -41,9 +41,11 @@ type RemoteOptions struct {
 // holds must be put in again, and what ended while nobody looked, Alertmanager takes for
 // ended some minutes after it was last sent.
 type Remote struct {
-	log  *slog.Logger
-	stop func()
-	sent sync.WaitGroup
+	urls   []*url.URL
+	client *http.Client
+	log    *slog.Logger
+	stop   func()
+	sent   sync.WaitGroup
 
 	mu   sync.Mutex
 	book book
@@ -61,11 +63,11 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 	}
 	client.Timeout = postTimeout
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Remote{log: o.Log, stop: cancel, book: newBook()}
+	r := &Remote{urls: o.URLs, client: client, log: o.Log, stop: cancel, book: newBook()}
 	for _, u := range o.URLs {
 		news := make(chan struct{}, 1)
 		r.news = append(r.news, news)
-		r.sent.Go(func() { r.send(ctx, client, u, news) })
+		r.sent.Go(func() { r.send(ctx, u, news) })
 	}
 	return r, nil
 }
@@ -103,7 +105,7 @@ func (r *Remote) Close() error {
 }
 
 // send sends all that is known to one Alertmanager, when there is news and every minute.
-func (r *Remote) send(ctx context.Context, client *http.Client, to *url.URL, news <-chan struct{}) {
+func (r *Remote) send(ctx context.Context, to *url.URL, news <-chan struct{}) {
 	ticks := time.NewTicker(resend)
 	defer ticks.Stop()
 	for {
@@ -115,7 +117,7 @@ func (r *Remote) send(ctx context.Context, client *http.Client, to *url.URL, new
 		}
 		err := retry.Do(ctx, r.log, "send alerts to "+to.Redacted(), func() error {
 			for alerts := range slices.Chunk(r.toSend(time.Now()), batch) {
-				if err := r.post(ctx, client, to, alerts); err != nil {
+				if err := r.post(ctx, to, alerts); err != nil {
 					return err
 				}
 			}
@@ -148,7 +150,7 @@ func (r *Remote) toSend(now time.Time) []model.Alert {
 
 // post sends alerts. What is refused is not tried again before there is other news, for it
 // would be refused again.
-func (r *Remote) post(ctx context.Context, client *http.Client, to *url.URL, alerts []model.Alert) error {
+func (r *Remote) post(ctx context.Context, to *url.URL, alerts []model.Alert) error {
 	body, err := json.Marshal(alerts)
 	if err != nil {
 		return err
@@ -158,7 +160,7 @@ func (r *Remote) post(ctx context.Context, client *http.Client, to *url.URL, ale
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
+	response, err := r.client.Do(request)
 	if err != nil {
 		return err
 	}
