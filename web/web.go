@@ -31,10 +31,9 @@ type Server struct {
 	// those alone who may administer.
 	Administration map[string]func(*http.Request) (any, error)
 
-	// Pages are what people see; nil if there are none. Open are those pages that nobody needs
-	// to be identified for, by their patterns: the way in.
-	Pages http.Handler
-	Open  map[string]http.Handler
+	// Pages are what people see, by their patterns. Open are those that nobody needs to be
+	// identified for: the way in.
+	Pages, Open map[string]http.Handler
 
 	// Audit is told of every request that would change something, with what came of it.
 	Audit func(r *http.Request, action, community string, err error)
@@ -58,7 +57,8 @@ type Server struct {
 	ReplayDeadLetter func(ctx context.Context, id uint64) error
 	DeleteDeadLetter func(ctx context.Context, id uint64) error
 
-	Exports Exports
+	Exports  Exports
+	Silences Silences
 
 	Discovered func(context.Context) (any, error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
@@ -73,10 +73,11 @@ type Server struct {
 // Action is what somebody wants to do.
 type Action string
 
-// The actions: the first two in a community, the others with what belongs to none.
+// The actions: the first three in a community, the others with what belongs to none.
 const (
 	Read       Action = "read"
 	Write      Action = "write"
+	Screen     Action = "screen"     // what the big screen of a community shows
 	Monitor    Action = "monitor"    // metrics and status
 	Administer Action = "administer" // dead letters, and what else is of all communities
 )
@@ -141,6 +142,7 @@ func (s *Server) Handler() http.Handler {
 	post("/api/v1/communities/{community}/devices", s.adopt)
 	get("/api/v1/alerts", s.alerts)
 	s.routeExports(api, get, post)
+	s.routeSilences(get, post)
 	for pattern, answer := range s.Administration {
 		if path, is := strings.CutPrefix(pattern, "POST "); is {
 			post(path, only(Administer, answer))
@@ -148,10 +150,8 @@ func (s *Server) Handler() http.Handler {
 			get(strings.TrimPrefix(pattern, "GET "), only(Administer, answer))
 		}
 	}
-	if s.Pages != nil {
-		for _, pattern := range []string{"GET /{$}", "GET /c/"} {
-			api.Handle(pattern, s.Pages)
-		}
+	for pattern, page := range s.Pages {
+		api.Handle(pattern, page)
 	}
 	api.Handle("GET /metrics", s.onlyFor(Monitor, s.Metrics))
 	for path, handler := range s.Mounted {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -17,8 +18,11 @@ type Entrance struct {
 	Local func(next string) string
 	// Wait returns for how long who tried too often must wait, from the error of LogIn.
 	Wait func(err error) (time.Duration, bool)
-	// Wrong reports whether the error of LogIn says that name or password are wrong.
+	// Wrong reports whether the error of LogIn or EnterScreen says that name, password or token
+	// are wrong.
 	Wrong func(err error) bool
+	// EnterScreen lets a browser show the big screen of a community, by a token.
+	EnterScreen func(w http.ResponseWriter, r *http.Request, token string) (community string, err error)
 }
 
 // entry is what the page of the login shows.
@@ -30,7 +34,7 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := p.static()
+	files, err := staticFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,27 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 		}
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 	}
+	// The token stands in the address that a kiosk's browser begins with; then it has a cookie, and
+	// the address is without it.
+	enter := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		community, err := e.EnterScreen(w, r, r.FormValue("token"))
+		wait, tooOften := e.Wait(err)
+		switch {
+		case err == nil:
+			http.Redirect(w, r, "/screen/"+url.PathEscape(community), http.StatusSeeOther)
+		case tooOften:
+			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+			http.Error(w, "too many attempts; try again later", http.StatusTooManyRequests)
+		case e.Wrong(err):
+			http.Error(w, "this is no token of a screen; make one with: greentally token add NAME --role screen --community COMMUNITY", http.StatusUnauthorized)
+		default:
+			p.Log.Error("no screen can be entered", "error", err)
+			http.Error(w, "try again later", http.StatusServiceUnavailable)
+		}
+	}
 	return map[string]http.Handler{
+		"GET /screen": http.HandlerFunc(enter),
 		"GET /login": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			show(w, r, http.StatusOK, entry{Next: e.Local(r.URL.Query().Get("next"))})
 		}),

@@ -2,114 +2,168 @@ package pages
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"greentally"
 	"greentally/web"
 )
 
-//go:embed templates/*.html
-var templates embed.FS
-
-//go:embed static
-var static embed.FS
-
 // Pages shows what the server's functions tell. All of its own are required, too.
 type Pages struct {
 	*web.Server
 
-	// Person is who looks at the page, for people; empty if nobody has logged in.
-	Person func(ctx context.Context) string
+	// Person is who looks at the page.
+	Person func(ctx context.Context) Person
+	// News tells browsers that they should look again.
+	News *web.News
 
-	// Workings returns a month's indicators with how each came about.
+	// Values returns a month's indicators as they are, Workings with how each came about, and
+	// Stored as they were kept last, for comparing months.
+	Values      func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
 	Workings    func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error)
+	Stored      func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
 	Assessments func(ctx context.Context, community string, month greentally.Month) ([]greentally.Assessment, error)
-	Location    func(community string) (*time.Location, bool)
-	Kind        func(name string) (*greentally.Kind, bool)
-	Now         func() time.Time
+
+	Location func(community string) (*time.Location, bool)
+	Kind     func(name string) (*greentally.Kind, bool)
+	Now      func() time.Time
+
+	// What forms can choose from.
+	Types    []greentally.RecordType
+	Items    []Choice // of schemes, that records can be evidence for
+	Schemes  []Choice
+	Kinds    func() []*greentally.Kind
+	Profiles func() []string
+	Next     func(greentally.Stage) []greentally.Stage // what may follow on a stage of an application
 }
 
-// Handler returns the pages' routes.
-func (p *Pages) Handler() (http.Handler, error) {
+// Person is who looks at a page; the zero one if nobody has logged in.
+type Person struct {
+	Name     string // for people
+	Language string // zh, en, or empty
+}
+
+// Choice is one of several.
+type Choice struct {
+	ID    string
+	Title greentally.Text
+}
+
+// Handlers returns the pages by their patterns.
+func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	set, err := parse()
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	all := map[string]http.Handler{}
 	page := func(path, name string, show func(*view) (any, error)) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { p.show(w, r, set, name, show) })
+		all["GET "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.show(w, r, set, name, show) })
+	}
+	// A form does something and leads to a page; where that cannot be done, it is shown again and
+	// says why.
+	form := func(path string, do func(*view) (next string, err error), name string, again func(*view) (any, error)) {
+		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.take(w, r, set, do, name, again) })
 	}
 	page("/{$}", "communities", p.communities)
+	all["GET /events"] = http.HandlerFunc(p.allNews)
 	page("/c/{community}", "community", p.community)
+	all["GET /c/{community}/events"] = http.HandlerFunc(p.news)
 	page("/c/{community}/devices/{device}", "device", p.device)
 	page("/c/{community}/indicators", "indicators", p.indicators)
 	page("/c/{community}/indicators/{indicator}", "indicator", p.indicator)
+	page("/c/{community}/assessments/{scheme}", "assessment", p.assessment)
+
 	page("/c/{community}/alerts", "alerts", p.alerts)
-	return mux, nil
-}
+	form("/c/{community}/silences", p.silence, "alerts", p.alerts)
+	form("/c/{community}/silences/{id}/end", p.endSilence, "alerts", p.alerts)
 
-// static serves what the pages are made with; nobody needs to be identified for it.
-func (p *Pages) static() (http.Handler, error) {
-	files, err := fs.Sub(static, "static")
-	if err != nil {
-		return nil, err
-	}
-	return http.StripPrefix("/static/", cached(http.FileServerFS(files))), nil
-}
+	page("/c/{community}/records", "records", p.records)
+	page("/c/{community}/records/new", "recordform", p.newRecord)
+	page("/c/{community}/records/{id}", "record", p.record)
+	form("/c/{community}/records", p.addRecord, "recordform", p.newRecord)
+	form("/c/{community}/records/{id}/withdraw", p.withdrawRecord, "record", p.record)
 
-// cached lets browsers keep the files for a while: their names carry their version.
-func cached(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=86400")
-		next.ServeHTTP(w, r)
-	})
+	page("/c/{community}/reports", "reports", p.reports)
+	page("/c/{community}/applications/{id}", "application", p.application)
+	form("/c/{community}/applications", p.beginApplication, "reports", p.reports)
+	form("/c/{community}/applications/{id}/steps", p.stepApplication, "application", p.application)
+
+	page("/c/{community}/discovered", "discovered", p.discovered)
+	form("/c/{community}/discovered", p.adopt, "discovered", p.discovered)
+	page("/deadletters", "deadletters", p.deadLetters)
+	form("/deadletters/{id}/replay", p.replay, "deadletters", p.deadLetters)
+	form("/deadletters/{id}/delete", p.remove, "deadletters", p.deadLetters)
+
+	page("/screen/{community}", "screen", p.screen)
+	return all, nil
 }
 
 // view is a page that is asked for.
 type view struct {
 	*http.Request
+	w http.ResponseWriter
+
 	Language string // zh or en
 	words    map[string][2]string
+	may      func(web.Action) bool
 
-	Person    string                // who looks at it
+	Person    Person
 	Community *greentally.Community // if the path names one
 	Location  *time.Location
 	Now       time.Time
+
+	Wrong string // why what a form was to do is not done
+	sent  url.Values
 }
 
 // languageCookie remembers the language that was chosen.
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, Language: "zh", words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
-	if c, err := r.Cookie(languageCookie); err == nil && c.Value == "en" {
-		v.Language = "en"
+	v := &view{Request: r, w: w, words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
+	v.Language = p.language(w, r, v.Person)
+	id := r.PathValue("community")
+	v.may = func(a web.Action) bool { return p.May(r.Context(), a, id) }
+	if id == "" {
+		return v, nil
 	}
-	if chosen := r.URL.Query().Get("lang"); chosen == "zh" || chosen == "en" {
-		v.Language = chosen
-		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	needed := web.Read
+	if r.Pattern == "GET /screen/{community}" {
+		needed = web.Screen
 	}
-	if id := r.PathValue("community"); id != "" {
-		all := p.Communities()
-		i := slices.IndexFunc(all, func(c *greentally.Community) bool { return c.ID == id })
-		loc, ok := p.Location(id)
-		if i < 0 || !ok || !p.May(r.Context(), web.Read, id) {
-			return v, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
-		}
-		v.Community, v.Location = all[i], loc
-		v.Now = v.Now.In(loc)
+	all := p.Communities()
+	i := slices.IndexFunc(all, func(c *greentally.Community) bool { return c.ID == id })
+	loc, ok := p.Location(id)
+	if i < 0 || !ok || !v.may(needed) {
+		return v, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
 	}
+	v.Community, v.Location = all[i], loc
+	v.Now = v.Now.In(loc)
 	return v, nil
+}
+
+// language is the one that was chosen now or before, or that the person has.
+func (p *Pages) language(w http.ResponseWriter, r *http.Request, who Person) string {
+	known := func(l string) bool { return l == "zh" || l == "en" }
+	if chosen := r.URL.Query().Get("lang"); known(chosen) {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		return chosen
+	}
+	if c, err := r.Cookie(languageCookie); err == nil && known(c.Value) {
+		return c.Value
+	}
+	if known(who.Language) {
+		return who.Language
+	}
+	return "zh"
 }
 
 // show answers with a page.
@@ -119,13 +173,71 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, set *template.Templ
 	if err == nil {
 		data, err = do(v)
 	}
-	status := http.StatusOK
+	p.render(w, r, set, v, http.StatusOK, name, data, err)
+}
+
+// take does what a form asks for. What names a community is for those who may write there, all
+// else for administrators.
+func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Template, do func(*view) (string, error), name string, again func(*view) (any, error)) {
+	v, err := p.view(w, r)
+	needed := web.Write
+	if r.PathValue("community") == "" {
+		needed = web.Administer
+	}
+	next := ""
+	if err == nil && !v.may(needed) {
+		err = web.ErrForbidden
+	}
+	if err == nil {
+		next, err = do(v)
+	}
+	p.Audit(r, r.Pattern, r.PathValue("community"), err)
+	status := 0
+	switch {
+	case err == nil:
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return
+	case errors.Is(err, web.ErrConflict):
+		status = http.StatusConflict
+	case errors.Is(err, web.ErrBadRequest):
+		status = http.StatusBadRequest
+	default:
+		p.render(w, r, set, v, 0, name, nil, err)
+		return
+	}
+	v.Wrong = reason(err)
+	data, err := again(v)
+	p.render(w, r, set, v, status, name, data, err)
+}
+
+// reason is what an error says to people, without the words by which programs tell errors apart.
+func reason(err error) string {
+	text := err.Error()
+	for _, of := range []error{web.ErrBadRequest, web.ErrConflict} {
+		if rest, is := cutPrefix(text, of.Error()+": "); is && errors.Is(err, of) {
+			text = rest
+		}
+	}
+	return text
+}
+
+func cutPrefix(text, prefix string) (string, bool) {
+	if len(text) >= len(prefix) && text[:len(prefix)] == prefix {
+		return text[len(prefix):], true
+	}
+	return text, false
+}
+
+// render writes a page, or that there was an error.
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, set *template.Template, v *view, status int, name string, data any, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
 		status, name, data = http.StatusNotFound, "error", v.word("not_found")
+	case errors.Is(err, web.ErrForbidden):
+		status, name, data = http.StatusForbidden, "error", v.word("forbidden")
 	case errors.Is(err, web.ErrBadRequest):
-		status, name, data = http.StatusBadRequest, "error", err.Error()
+		status, name, data = http.StatusBadRequest, "error", reason(err)
 	case r.Context().Err() != nil:
 		return // the asker has gone
 	default:
@@ -152,31 +264,28 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *view, status int
 	}
 }
 
-// frame is what templates see.
-type frame struct {
-	*view
-	Data any
+// allNews streams that something changed in any community of which one may read.
+func (p *Pages) allNews(w http.ResponseWriter, r *http.Request) {
+	p.News.Stream(w, r, func(community string) bool { return p.May(r.Context(), web.Read, community) })
 }
 
-// T is a word in the page's language.
-func (f frame) T(name string) string { return f.word(name) }
-
-// In is a text in the page's language.
-func (f frame) In(t greentally.Text) string { return t.In(f.Language) }
-
-// Other is the language that can be chosen instead.
-func (f frame) Other() string {
-	if f.Language == "zh" {
-		return "en"
+// news streams that something changed in a community.
+func (p *Pages) news(w http.ResponseWriter, r *http.Request) {
+	v, err := p.view(w, r)
+	if err != nil {
+		http.Error(w, v.word("not_found"), http.StatusNotFound)
+		return
 	}
-	return "zh"
+	p.News.Stream(w, r, func(community string) bool { return community == v.Community.ID })
 }
 
-// Here is the page's own address, in the other language.
-func (f frame) Here() string {
-	query := f.URL.Query()
-	query.Set("lang", f.Other())
-	return f.URL.Path + "?" + query.Encode()
+// here is a path below the community's.
+func (v *view) here(parts ...string) string {
+	path := "/c/" + url.PathEscape(v.Community.ID)
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
 }
 
 // month is the month that was asked for, or the one that is.
@@ -192,21 +301,5 @@ func (v *view) month() (greentally.Month, error) {
 	return month, nil
 }
 
-func parse() (*template.Template, error) {
-	set := template.New("pages").Funcs(template.FuncMap{
-		"percent": func(v float64) string { return fmt.Sprintf("%.1f", 100*v) },
-		"lower":   strings.ToLower,
-	})
-	set, err := set.ParseFS(templates, "templates/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("templates of the pages: %w", err)
-	}
-	return set, nil
-}
-
-// byName sorts communities as people look for them.
-func byName(all []*greentally.Community, language string) []*greentally.Community {
-	return slices.SortedFunc(slices.Values(all), func(a, b *greentally.Community) int {
-		return cmp.Compare(a.Name.In(language), b.Name.In(language))
-	})
-}
+// wrong is an error that the person who sent a form can mend, in the page's language.
+func (v *view) wrong(word string) error { return fmt.Errorf("%w: %s", web.ErrBadRequest, v.word(word)) }

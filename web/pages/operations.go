@@ -1,0 +1,102 @@
+package pages
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"greentally"
+	"greentally/web"
+)
+
+// strangers are devices that speak and are in no community's file.
+type strangers struct {
+	Found    any // of this community, or of none that their topic tells
+	Kinds    []*greentally.Kind
+	Profiles []string
+	Streams  []greentally.Stream
+}
+
+func (p *Pages) discovered(v *view) (any, error) {
+	found, err := p.Discovered(v.Context())
+	return strangers{Found: found, Kinds: p.Kinds(), Profiles: p.Profiles(), Streams: greentally.Streams()}, err
+}
+
+// adopt enters a device in the community's file.
+func (p *Pages) adopt(v *view) (string, error) {
+	get := func(name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
+	v.sent = v.PostForm
+	d := greentally.Device{Community: v.Community.ID, ID: get("id"), Kind: get("kind"), Profile: get("profile"), Address: get("address"), Site: get("site"), Stream: greentally.Stream(get("stream")),
+		Name: greentally.Text{ZH: get("name"), EN: get("name")}}
+	if d.Address == d.ID {
+		d.Address = ""
+	}
+	if text := get("interval"); text != "" {
+		if err := d.Interval.UnmarshalText([]byte(text)); err != nil {
+			return "", v.wrong("no_time")
+		}
+	}
+	return v.here("devices", d.ID) + "?done=adopted", p.Adopt(v.Context(), d)
+}
+
+// lettersShown is how many dead letters stand on a page.
+const lettersShown = 50
+
+// letters are dead letters from a place on.
+type letters struct {
+	Letters any
+	After   uint64
+	Size    int
+}
+
+func (p *Pages) deadLetters(v *view) (any, error) {
+	if !v.may(web.Administer) {
+		return nil, web.ErrForbidden
+	}
+	page := letters{Size: lettersShown}
+	if text := v.URL.Query().Get("after"); text != "" {
+		var err error
+		if page.After, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return nil, fmt.Errorf("%w: after: %q is not the ID of a dead letter", web.ErrBadRequest, text)
+		}
+	}
+	var err error
+	page.Letters, err = p.DeadLetters(v.Context(), page.After, lettersShown)
+	return page, err
+}
+
+// letter is the ID that the path names.
+func (v *view) letter() (uint64, error) {
+	id, err := strconv.ParseUint(v.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("dead letter %q: %w", v.PathValue("id"), fs.ErrNotExist)
+	}
+	return id, nil
+}
+
+func (p *Pages) replay(v *view) (string, error) {
+	id, err := v.letter()
+	if err == nil {
+		err = p.ReplayDeadLetter(v.Context(), id)
+	}
+	return "/deadletters?done=replayed", err
+}
+
+func (p *Pages) remove(v *view) (string, error) {
+	id, err := v.letter()
+	if err == nil {
+		err = p.DeleteDeadLetter(v.Context(), id)
+	}
+	return "/deadletters?done=deleted", err
+}
+
+// Sites are those of the community, by what they are called.
+func (f frame) Sites() []Choice {
+	var all []Choice
+	for _, s := range f.Community.Sites {
+		all = append(all, Choice{s.ID, s.Name})
+	}
+	return slices.Clip(all)
+}

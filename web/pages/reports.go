@@ -1,0 +1,106 @@
+package pages
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"greentally"
+	"greentally/web"
+)
+
+// reportsPage is what can be downloaded, and what is applied for.
+type reportsPage struct {
+	months
+	Kept         any // months that were exported by schedule
+	Applications []greentally.Application
+	Schemes      []Choice
+	Key          string
+}
+
+func (p *Pages) reports(v *view) (any, error) {
+	month, err := v.month()
+	if err != nil {
+		return nil, err
+	}
+	if v.URL.Query().Get("month") == "" && v.Method == "GET" {
+		month = month.First().Add(-1).MonthOf() // the one that is over is handed in
+	}
+	page := reportsPage{months: around(month), Schemes: p.Schemes, Key: p.Exports.Key()}
+	if page.Kept, err = p.Exports.Kept(v.Context(), v.Community.ID); err != nil {
+		return nil, err
+	}
+	page.Applications, err = p.Exports.Applications(v.Context(), v.Community.ID)
+	return page, err
+}
+
+// applied is an application with what may follow, and what has become another figure.
+type applied struct {
+	greentally.Application
+	Revisions []greentally.Revision
+	Next      []greentally.Stage
+	Levels    []greentally.TitleLevel
+}
+
+// theirs returns the application that the path names, if it is the community's.
+func (p *Pages) theirs(v *view) (greentally.Application, error) {
+	a, err := p.Exports.Application(v.Context(), v.PathValue("id"))
+	if err == nil && a.Community != v.Community.ID {
+		err = fmt.Errorf("application %q: %w", v.PathValue("id"), fs.ErrNotExist)
+	}
+	return a, err
+}
+
+func (p *Pages) application(v *view) (any, error) {
+	a, err := p.theirs(v)
+	if err != nil {
+		return nil, err
+	}
+	page := applied{Application: a, Next: p.Next(a.Stage), Levels: greentally.TitleLevels()}
+	page.Revisions, err = p.Exports.Revisions(v.Context(), a)
+	return page, err
+}
+
+// beginApplication begins an application for a scheme with the figures of a month.
+func (p *Pages) beginApplication(v *view) (string, error) {
+	month, err := greentally.ParseMonth(v.PostFormValue("month"))
+	if err != nil {
+		return "", v.wrong("no_month")
+	}
+	step := greentally.Step{To: greentally.StageDraft, Community: v.Community.ID, Scheme: v.PostFormValue("scheme"), Month: month,
+		By: strings.TrimSpace(v.PostFormValue("by")), Why: strings.TrimSpace(v.PostFormValue("why"))}
+	if step.Scheme == "" || step.By == "" {
+		return "", v.wrong("no_reason")
+	}
+	a, err := p.Exports.Step(v.Context(), "", step)
+	return v.here("applications", a.ID) + "?done=begun", err
+}
+
+// stepApplication takes the next step.
+func (p *Pages) stepApplication(v *view) (string, error) {
+	a, err := p.theirs(v)
+	if err != nil {
+		return "", err
+	}
+	step := greentally.Step{To: greentally.Stage(v.PostFormValue("to")), By: strings.TrimSpace(v.PostFormValue("by")), Why: strings.TrimSpace(v.PostFormValue("why"))}
+	if text := v.PostFormValue("on"); text != "" {
+		if step.On, err = greentally.ParseDate(text); err != nil {
+			return "", v.wrong("no_date")
+		}
+	}
+	if step.To == greentally.StageNamed {
+		step.Level = greentally.TitleLevel(v.PostFormValue("level"))
+		if text := v.PostFormValue("until"); text != "" {
+			until, err := greentally.ParseDate(text)
+			if err != nil {
+				return "", v.wrong("no_date")
+			}
+			step.Until = &until
+		}
+	}
+	if step.By == "" {
+		return "", fmt.Errorf("%w: %s", web.ErrBadRequest, v.word("no_reason"))
+	}
+	_, err = p.Exports.Step(v.Context(), a.ID, step)
+	return v.here("applications", a.ID) + "?done=stepped", err
+}
