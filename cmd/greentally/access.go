@@ -28,8 +28,9 @@ type accessUp struct {
 	log    *slog.Logger
 }
 
-// openAccess opens users, tokens, sessions and the audit log. Who bears token is administrator.
-func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token string, log *slog.Logger) (*accessUp, error) {
+// openAccess opens users, tokens, sessions and the audit log, and sets up the gate in front with
+// what is configured of it.
+func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, gate login.Config, log *slog.Logger) (*accessUp, error) {
 	up := &accessUp{log: log}
 	var err error
 	if up.users, err = access.OpenUsers(ctx, js, replicas, 0, log); err != nil {
@@ -41,12 +42,12 @@ func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token
 	if up.audit, err = access.OpenAudit(ctx, js, replicas, time.Now); err != nil {
 		return nil, err
 	}
-	sessions, err := login.OpenSessions(ctx, js, replicas, 0, time.Now)
-	if err != nil {
+	if gate.Sessions, err = login.OpenSessions(ctx, js, replicas, 0, time.Now); err != nil {
 		return nil, err
 	}
-	up.gate = login.New(login.Config{Users: up.users, Tokens: up.tokens, Sessions: sessions, Audit: up.audit, Token: token,
-		API: []string{"/api/", "/metrics", alertmanagerPath}, Fail: fail, Now: time.Now, Log: log})
+	gate.Users, gate.Tokens, gate.Audit = up.users, up.tokens, up.audit
+	gate.API, gate.Fail, gate.Now, gate.Log = []string{"/api/", "/metrics", alertmanagerPath}, fail, time.Now, log
+	up.gate = login.New(gate)
 	return up, nil
 }
 

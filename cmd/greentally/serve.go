@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
@@ -78,13 +78,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	closers = append(closers, lock.Unlock)
 
 	// What there is to know beforehand: secrets, devices, indicators and schemes.
-	token, err := secret(c.HTTP.TokenFile)
+	gate, err := c.HTTP.gate()
 	if err != nil {
-		return fmt.Errorf("http.token_file: %w", err)
+		return err
 	}
-	httpTLS, err := c.HTTP.TLS.config()
+	front, err := c.HTTP.checkWebFile()
 	if err != nil {
-		return fmt.Errorf("http.tls: %w", err)
+		return err
 	}
 	users, err := c.Broker.users()
 	if err != nil {
@@ -174,8 +174,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	entrance, err := openAccess(ctx, js, c.NATS.Replicas, token, log.With("part", "access"))
+	entrance, err := openAccess(ctx, js, c.NATS.Replicas, gate, log.With("part", "access"))
 	if err != nil {
+		return err
+	}
+	if err := c.HTTP.mayServe(entrance.users.Any()); err != nil {
 		return err
 	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
@@ -474,15 +477,16 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	scheme := "http://"
-	if httpTLS != nil {
-		listener, scheme = tls.NewListener(listener, httpTLS), "https://"
+	httpLog := log.With("part", "http")
+	up.httpURL = map[bool]string{true: "https://", false: "http://"}[front.hasTLS()] + listener.Addr().String()
+	if c.HTTP.inTheClear(front) {
+		httpLog.Warn("passwords and tokens come in the clear, which others in the network can read; set up TLS by http.web_config_file, or name the proxy in front that speaks it in http.trusted_proxies", "listen", c.HTTP.Listen)
 	}
-	up.httpURL = scheme + listener.Addr().String()
-	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute}
+	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(httpLog.Handler(), slog.LevelWarn)}
 	sources.Go(func() error {
-		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
+		if err := toolkit.Serve(listener, httpServer, &toolkit.FlagConfig{WebConfigFile: &c.HTTP.WebConfigFile}, httpLog); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("http: %w", err)
 		}
 		return nil
 	})
