@@ -149,7 +149,7 @@ func (s *Server) Handler() http.Handler {
 		}
 	}
 	if s.Pages != nil {
-		for _, pattern := range []string{"GET /{$}", "GET /c/"} {
+		for _, pattern := range []string{"GET /{$}", "GET /c/", "GET /account", "GET /account/", "POST /account/"} {
 			api.Handle(pattern, s.Pages)
 		}
 	}

@@ -454,7 +454,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 	}
 	shown := &pages.Pages{
-		Server: server, Person: person, Now: time.Now,
+		Server: server, Person: person, Account: entrance.account(), Now: time.Now,
 		Workings: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
 			evidence, err := reporter.Evidence(ctx, community, month, time.Now())
 			if err != nil {

@@ -29,7 +29,8 @@ type Pages struct {
 	*web.Server
 
 	// Person is who looks at the page, for people; empty if nobody has logged in.
-	Person func(ctx context.Context) string
+	Person  func(ctx context.Context) string
+	Account Account
 
 	// Workings returns a month's indicators with how each came about.
 	Workings    func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error)
@@ -55,6 +56,7 @@ func (p *Pages) Handler() (http.Handler, error) {
 	page("/c/{community}/indicators", "indicators", p.indicators)
 	page("/c/{community}/indicators/{indicator}", "indicator", p.indicator)
 	page("/c/{community}/alerts", "alerts", p.alerts)
+	p.routeAccount(mux, set)
 	return mux, nil
 }
 
@@ -91,9 +93,9 @@ type view struct {
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, Language: "zh", words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
-	if c, err := r.Cookie(languageCookie); err == nil && c.Value == "en" {
-		v.Language = "en"
+	v := &view{Request: r, Language: cmp.Or(p.Account.Me(r.Context()).Language, "zh"), words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
+	if c, err := r.Cookie(languageCookie); err == nil && (c.Value == "zh" || c.Value == "en") {
+		v.Language = c.Value
 	}
 	if chosen := r.URL.Query().Get("lang"); chosen == "zh" || chosen == "en" {
 		v.Language = chosen

@@ -1,5 +1,7 @@
 package pages
 
+import "maps"
+
 // word returns a word in the page's language, or its name if there is none.
 func (v *view) word(name string) string {
 	pair, ok := v.words[name]
@@ -14,7 +16,8 @@ func (v *view) word(name string) string {
 
 // words are those of the pages, in zh and en.
 func words() map[string][2]string {
-	return map[string][2]string{
+	all := accountWords()
+	maps.Copy(all, map[string][2]string{
 		"title": {"绿色社区", "Green communities"}, "communities": {"社区", "Communities"}, "overview": {"今日", "Today"}, "alerts": {"告警", "Alerts"}, "indicators": {"指标", "Indicators"},
 		"devices": {"设备", "Devices"}, "device": {"设备", "Device"}, "month": {"月份", "Month"}, "skip": {"跳到正文", "Skip to the content"}, "language": {"English", "中文"},
 		"not_found": {"没有这个页面、社区或设备。", "There is no such page, community or device."}, "failed": {"出错了，请稍后再试；原因在程序日志中。", "Something failed. Try again; the program's log tells why."},
@@ -30,5 +33,6 @@ func words() map[string][2]string {
 		"log_in": {"登录", "Log in"}, "log_out": {"退出", "Log out"}, "name": {"用户名", "Name"}, "password": {"密码", "Password"},
 		"wrong_login": {"用户名或密码不对。", "Name or password is wrong."}, "too_often": {"尝试次数过多，请稍候再试。", "Too many attempts. Wait a little and try again."},
 		"inputs_of": {"由什么得来", "What it comes from"}, "less": {"扣减", "less"},
-	}
+	})
+	return all
 }
