@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -138,7 +139,9 @@ func TestEntry(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	c.HTTP.Listen = "0.0.0.0:0"
-	err = serve(t.Context(), c, log, nil, func(running) { t.Error("it serves everybody, and nobody can log in") })
+	ctx, stop := context.WithCancel(t.Context())
+	err = serve(ctx, c, log, nil, func(running) { stop() }) // it serves everybody, and nobody can log in
+	stop()
 	wantError(t, "others without a user", err, "http.listen: 0.0.0.0:0 can be reached", "http.token_file", "greentally user add")
 
 	// On loopback, behind a proxy on the same machine, with an OpenID provider.
