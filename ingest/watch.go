@@ -13,6 +13,7 @@ import (
 // reading of each device in memory.
 type Watch struct {
 	Decode Decode
+	Seen   func(community string) // is told of what came; may be nil
 
 	mu     sync.RWMutex
 	latest map[greentally.DeviceKey]*latest
@@ -21,10 +22,19 @@ type Watch struct {
 // See takes note of what the entries say. What cannot be decoded is the writer's to
 // report.
 func (w *Watch) See(_ context.Context, entries []Entry) error {
+	seen := map[string]bool{}
 	for _, entry := range entries {
 		for _, message := range entry.Messages {
 			readings, _ := w.Decode(message)
 			w.Set(readings...)
+			for i := range readings {
+				seen[readings[i].Community] = true
+			}
+		}
+	}
+	if w.Seen != nil {
+		for community := range seen {
+			w.Seen(community)
 		}
 	}
 	return nil

@@ -116,6 +116,8 @@ func (h *house) handler() http.Handler {
 			fail(w, r, http.StatusForbidden, err)
 		case errors.Is(err, access.ErrInvalid), errors.Is(err, login.ErrOpenID):
 			fail(w, r, http.StatusBadRequest, err)
+		case errors.Is(err, login.ErrAway):
+			fail(w, r, http.StatusBadGateway, err)
 		default:
 			fail(w, r, http.StatusInternalServerError, err)
 		}

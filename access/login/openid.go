@@ -53,7 +53,7 @@ func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 		defer cancel()
 		found, err := oidc.NewProvider(ctx, p.Issuer)
 		if err != nil {
-			return nil, fmt.Errorf("OpenID provider %s: %w", p.Issuer, err)
+			return nil, fmt.Errorf("%w: %s: %w", ErrAway, p.Issuer, err)
 		}
 		p.found = found
 	}
@@ -67,6 +67,9 @@ func (p *Provider) oauth(found *oidc.Provider) *oauth2.Config {
 
 // ErrOpenID is wrapped by the errors of logins by a provider that have to begin again.
 var ErrOpenID = errors.New("the login was not finished; begin again")
+
+// ErrAway is wrapped by the errors of a provider that does not answer as it should.
+var ErrAway = errors.New("the OpenID provider does not answer")
 
 // errNoProvider is the error where no provider is configured.
 var errNoProvider = errors.New("no OpenID provider is configured")
@@ -107,9 +110,9 @@ func (g *Gate) BeginOpenID(w http.ResponseWriter, r *http.Request, next string) 
 }
 
 // FinishOpenID begins a session of the user whom the provider sends back, sets its cookie, and
-// returns the path where the user wanted to go. The error wraps [access.ErrWrong] if the provider
+// returns the path where the user wanted to go, with an error too if it is known. The error wraps [access.ErrWrong] if the provider
 // knows somebody who was not entered as a user, wraps [ErrOpenID] if the login is not one that
-// began here, or is a [*TooManyError].
+// began here or [ErrAway] if the provider does not answer, or is a [*TooManyError].
 func (g *Gate) FinishOpenID(w http.ResponseWriter, r *http.Request) (next string, err error) {
 	if g.Provider == nil {
 		return "", errNoProvider
@@ -123,14 +126,14 @@ func (g *Gate) FinishOpenID(w http.ResponseWriter, r *http.Request) (next string
 	if err != nil {
 		g.failed(r.Context(), address, "openid", "", err)
 		g.Log.Info("a login by the OpenID provider failed", "error", err, "address", address)
-		return "", err
+		return next, err
 	}
 	return next, g.begin(w, r, u, "openid")
 }
 
-func (g *Gate) byProvider(r *http.Request) (access.User, string, error) {
+func (g *Gate) byProvider(r *http.Request) (u access.User, next string, err error) {
 	wrong := func(format string, args ...any) (access.User, string, error) {
-		return access.User{}, "", fmt.Errorf("%w: %w", ErrOpenID, fmt.Errorf(format, args...))
+		return access.User{}, next, fmt.Errorf("%w: %w", ErrOpenID, fmt.Errorf(format, args...))
 	}
 	c, err := r.Cookie(g.cookieName(r, openIDCookie))
 	if err != nil {
@@ -141,6 +144,7 @@ func (g *Gate) byProvider(r *http.Request) (access.User, string, error) {
 	if !ok || !same(p.state, query.Get("state")) {
 		return wrong("it did not begin in this browser")
 	}
+	next = p.next
 	if iss := query.Get("iss"); iss != "" && iss != g.Provider.Issuer { // RFC 9207
 		return wrong("the answer is from another provider")
 	}
@@ -149,12 +153,15 @@ func (g *Gate) byProvider(r *http.Request) (access.User, string, error) {
 	}
 	found, err := g.Provider.discover(r.Context())
 	if err != nil {
-		return access.User{}, "", err
+		return u, next, err
 	}
 	ctx := g.Provider.with(r.Context())
 	token, err := g.Provider.oauth(found).Exchange(ctx, query.Get("code"), oauth2.VerifierOption(p.verifier))
-	if err != nil {
+	switch {
+	case errors.As(err, new(*oauth2.RetrieveError)):
 		return wrong("the provider takes its own code for nothing: %w", err)
+	case err != nil:
+		return u, next, fmt.Errorf("%w: %s: %w", ErrAway, g.Provider.Issuer, err)
 	}
 	raw, _ := token.Extra("id_token").(string)
 	id, err := found.VerifierContext(ctx, &oidc.Config{ClientID: g.Provider.ClientID, Now: g.Provider.Now}).Verify(ctx, raw)
@@ -174,11 +181,11 @@ func (g *Gate) byProvider(r *http.Request) (access.User, string, error) {
 	if !claims.Verified {
 		claims.Email = ""
 	}
-	u, known := g.Users.ByIdentity(id.Subject, claims.Email)
-	if !known || u.Disabled {
-		return access.User{}, "", fmt.Errorf("%w: the provider's subject is %.100q, and its verified email address %.100q", access.ErrWrong, id.Subject, claims.Email)
+	known, there := g.Users.ByIdentity(id.Subject, claims.Email)
+	if !there || known.Disabled {
+		return u, next, fmt.Errorf("%w: the provider's subject is %.100q, and its verified email address %.100q", access.ErrWrong, id.Subject, claims.Email)
 	}
-	return u, p.next, nil
+	return known, next, nil
 }
 
 // same compares two texts in a time that does not tell where they differ.

@@ -242,7 +242,7 @@ func TestProviderAway(t *testing.T) {
 	})
 	o.people(t)
 	b := o.browser(t, o.server)
-	if _, status, body := b.get(t, o.server.URL+"/login/openid"); status != http.StatusInternalServerError || !strings.Contains(body, address) {
+	if _, status, body := b.get(t, o.server.URL+"/login/openid"); status != http.StatusBadGateway || !strings.Contains(body, address) {
 		t.Errorf("away: %d %s", status, body)
 	}
 	b.logIn(t, "lina", password)
@@ -260,7 +260,19 @@ func TestProviderAway(t *testing.T) {
 	if got := b.who(t).Name; got != "bound" {
 		t.Errorf("back: %q is logged in", got)
 	}
+
+	b = o.browser(t, o.server)
+	back := o.callback(t, b, &mockoidc.MockUser{Subject: "s-1"})
+	o.gate.Provider.Client = &http.Client{Transport: away{}}
+	if _, status, body := b.get(t, back.String()); status != http.StatusBadGateway || b.who(t).Name != "" {
+		t.Errorf("away in the middle: %d %s", status, body)
+	}
 }
+
+// away is how one reaches who is not there.
+type away struct{}
+
+func (away) RoundTrip(*http.Request) (*http.Response, error) { return nil, net.ErrClosed }
 
 // TestNoProvider asks for a login by a provider where there is none.
 func TestNoProvider(t *testing.T) {

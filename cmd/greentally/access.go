@@ -28,8 +28,9 @@ type accessUp struct {
 	log    *slog.Logger
 }
 
-// openAccess opens users, tokens, sessions and the audit log. Who bears token is administrator.
-func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token string, log *slog.Logger) (*accessUp, error) {
+// openAccess opens users, tokens, sessions and the audit log, and sets up the gate in front with
+// what is configured of it.
+func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, gate login.Config, log *slog.Logger) (*accessUp, error) {
 	up := &accessUp{log: log}
 	var err error
 	if up.users, err = access.OpenUsers(ctx, js, replicas, 0, log); err != nil {
@@ -41,12 +42,12 @@ func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, token
 	if up.audit, err = access.OpenAudit(ctx, js, replicas, time.Now); err != nil {
 		return nil, err
 	}
-	sessions, err := login.OpenSessions(ctx, js, replicas, 0, time.Now)
-	if err != nil {
+	if gate.Sessions, err = login.OpenSessions(ctx, js, replicas, 0, time.Now); err != nil {
 		return nil, err
 	}
-	up.gate = login.New(login.Config{Users: up.users, Tokens: up.tokens, Sessions: sessions, Audit: up.audit, Token: token,
-		API: []string{"/api/", "/metrics", alertmanagerPath}, Fail: fail, Now: time.Now, Log: log})
+	gate.Users, gate.Tokens, gate.Audit = up.users, up.tokens, up.audit
+	gate.API, gate.Fail, gate.Now, gate.Log = []string{"/api/", "/metrics", alertmanagerPath}, fail, time.Now, log
+	up.gate = login.New(gate)
 	return up, nil
 }
 
@@ -184,20 +185,63 @@ func person(ctx context.Context) string {
 
 // entrance is the way in, as the pages show it.
 func (up *accessUp) entrance() *pages.Entrance {
-	return &pages.Entrance{
+	in := &pages.Entrance{
 		LogIn: func(w http.ResponseWriter, r *http.Request, name, password string) error {
 			_, err := up.gate.LogIn(w, r, name, password)
 			return err
 		},
 		LogOut: up.gate.LogOut,
 		Local:  login.LocalPath,
-		Wait: func(err error) (time.Duration, bool) {
-			var tooMany *login.TooManyError
-			if !errors.As(err, &tooMany) {
-				return 0, false
+		Wait:   wait,
+		Wrong:  isWrong,
+	}
+	if up.gate.Provider != nil {
+		in.OpenID = &pages.OpenID{
+			Begin: up.gate.BeginOpenID, Finish: up.gate.FinishOpenID,
+			Again: func(err error) bool { return errors.Is(err, login.ErrOpenID) },
+			Away:  func(err error) bool { return errors.Is(err, login.ErrAway) },
+		}
+	}
+	return in
+}
+
+// account is what the pages show of who asks, and let them change.
+func (up *accessUp) account() pages.Account {
+	return pages.Account{
+		Me: func(ctx context.Context) pages.Me {
+			who := access.From(ctx)
+			me := pages.Me{Name: who.Name, Display: who.Display, Language: who.Language, LoggedIn: who.Session}
+			for _, b := range who.Bindings {
+				me.Roles = append(me.Roles, pages.Role{Name: string(b.Role), Communities: b.Communities})
 			}
-			return tooMany.After, true
+			if u, err := up.users.Get(who.Name); err == nil {
+				me.Password = who.Session && u.Password
+			}
+			return me
 		},
-		Wrong: func(err error) bool { return errors.Is(err, access.ErrWrong) },
+		ChangePassword: up.gate.ChangePassword,
+		SetLanguage: func(ctx context.Context, language string) error {
+			u, err := up.users.Get(access.From(ctx).Name)
+			if err != nil {
+				return err
+			}
+			u.Language = language
+			_, err = up.users.Change(ctx, u)
+			return err
+		},
+		Wait:    wait,
+		Wrong:   isWrong,
+		Invalid: func(err error) bool { return errors.Is(err, access.ErrInvalid) },
 	}
 }
+
+// wait returns for how long who tried too often must wait.
+func wait(err error) (time.Duration, bool) {
+	var tooMany *login.TooManyError
+	if !errors.As(err, &tooMany) {
+		return 0, false
+	}
+	return tooMany.After, true
+}
+
+func isWrong(err error) bool { return errors.Is(err, access.ErrWrong) }

@@ -198,6 +198,9 @@ func recipients(c *amconfig.EmailConfig, communities []*greentally.Community) (a
 type teller interface {
 	Put(context.Context, ...greentally.Alert) error
 	Holding() []greentally.Alert
+	Silences(ctx context.Context, community string) ([]greentally.Silence, error)
+	Silence(context.Context, greentally.Silence) (greentally.Silence, error)
+	EndSilence(ctx context.Context, community, id string) error
 	Close() error
 }
 
@@ -216,7 +219,8 @@ type alertsUp struct {
 }
 
 // startAlerts starts the rules and what they tell to. The mailer is nil if no server is configured.
-func startAlerts(ctx context.Context, c config, registry *devices.Live, store greentally.Store, mailer *mail.Mailer, js jetstream.JetStream, registerer prometheus.Registerer, log *slog.Logger) (up *alertsUp, err error) {
+// told hears of each community whose alerts change.
+func startAlerts(ctx context.Context, c config, registry *devices.Live, store greentally.Store, mailer *mail.Mailer, js jetstream.JetStream, registerer prometheus.Registerer, told func(community string), log *slog.Logger) (up *alertsUp, err error) {
 	set, err := openAlertRules(c, registry.Current())
 	if err != nil {
 		return nil, err
@@ -251,6 +255,9 @@ func startAlerts(ctx context.Context, c config, registry *devices.Live, store gr
 			up.archive.Put(changed...)
 			if err := up.teller.Put(ctx, changed...); err != nil && ctx.Err() == nil {
 				log.Error("alerts were not handed on", "error", err)
+			}
+			for _, a := range changed {
+				told(a.Community)
 			}
 		},
 	}

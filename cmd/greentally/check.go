@@ -39,7 +39,8 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 				options.Communities = strictyaml.Folder{} // none yet
 			}
 			ran, err := devices.Check(options)
-			all := []error{err}
+			_, wrong := c.HTTP.checkWebFile()
+			all := []error{wrong, err}
 			types, err := openRecordTypes(c)
 			if err != nil {
 				return errors.Join(append(all, err)...)
@@ -82,6 +83,9 @@ wrong at once, with file and line. Exit status 1 if anything is.`,
 			all = append(all, err)
 			if err := errors.Join(all...); err != nil {
 				return err
+			}
+			if c.HTTP.mayServe(false) != nil {
+				_, _ = fmt.Fprintf(p.out, "note: http.listen %s can be reached from other machines, so greentally starts only if there is a user, which check cannot see, or with http.token_file\n", c.HTTP.Listen)
 			}
 			_, err = fmt.Fprintf(p.out, "all valid: %d indicators, %d factors, %d schemes, %d alert rules, %d types of records; %d tests passed\n",
 				set.Len(), figures.Len(), len(certification.Names()), rules.Len(), len(types.All()), ran)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -317,6 +318,32 @@ tests:
 	}
 	if _, err := fmt.Sscanf(out[strings.Index(out, ";"):], "; %d tests", &more); err != nil || more != tests+2 {
 		t.Errorf("%q after %q, want two tests more: that of the kind and that of the indicator", out, shipped)
+	}
+
+	for _, tt := range []struct {
+		listen, web string
+		note        bool
+		wrong       []string // none: it is valid
+	}{
+		{"0.0.0.0:8080", "", true, nil},
+		{"127.0.0.1:8080", "http_server_config: {http2: false, headers: {X-Frame-Options: deny}}", false, nil},
+		{"0.0.0.0:8080", "tls_server_config: {cert_file: none.pem, key_file: none.key}", false, []string{"http.web_config_file: ", "web.yml: ", "none.pem"}},
+		{"127.0.0.1:8080", "tls_server_confg: {}", false, []string{"http.web_config_file: ", "web.yml: ", "tls_server_confg"}},
+		{"127.0.0.1:8080", "basic_auth_users: {li: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}", false, []string{"web.yml: basic_auth_users", "greentally user add", "greentally token add"}},
+		{"127.0.0.1:8080", `http_server_config: {headers: {Content-Security-Policy: "default-src *"}}`, false, []string{"web.yml: headers: ", "Content-Security-Policy"}},
+	} {
+		files := maps.Clone(good)
+		files["greentally.yaml"] += fmt.Sprintf("http: {listen: %q}\n", tt.listen)
+		if tt.web != "" {
+			files["greentally.yaml"] = strings.Replace(files["greentally.yaml"], "http: {", "http: {web_config_file: web.yml, ", 1)
+			files["web.yml"] = tt.web
+		}
+		out, err := cli(t, "check", "--config", filepath.Join(folders(t, files), "greentally.yaml"))
+		if tt.wrong != nil {
+			wantError(t, tt.web, err, tt.wrong...)
+		} else if noted := strings.HasPrefix(out, "note: http.listen "+tt.listen); err != nil || noted != tt.note || !strings.Contains(out, "all valid") {
+			t.Errorf("%s %s: %v\n%s", tt.listen, tt.web, err, out)
+		}
 	}
 
 	for _, tt := range []struct {
@@ -714,7 +741,7 @@ func TestWithoutARunningGreentally(t *testing.T) {
 	address := closedPort(t)
 	config := writeFile(t, "greentally.yaml", "http: {listen: "+address+"}\n")
 	certFile, keyFile := certificate(t)
-	secure := writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, tls: {cert_file: %q, key_file: %q}}\n", address, certFile, keyFile))
+	secure := writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, web_config_file: %q}\n", address, webConfig(t, certFile, keyFile, "")))
 	for _, args := range asking {
 		for _, where := range [][]string{{"--config", config}, {"--server", "http://" + address}, {"--server", "http://" + address + "/"}} {
 			_, err := cliWithInput(t, `{"community": "jiayuan", "date": "2026-10-08"}`, append(slices.Clone(args), where...)...)
@@ -1175,7 +1202,7 @@ func TestCommandsTrustTheCertificate(t *testing.T) {
 	}
 	token := writeFile(t, "token", "s3cret\n")
 	listening := func(address, certFile string) string {
-		return writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, token_file: %q, tls: {cert_file: %q, key_file: %q}}\n", address, token, certFile, keyFile))
+		return writeFile(t, "greentally.yaml", fmt.Sprintf("http: {listen: %q, token_file: %q, web_config_file: %q}\n", address, token, webConfig(t, certFile, keyFile, "")))
 	}
 	config := listening("127.0.0.1:"+port, certFile)
 	otherFile, _ := certificate(t)
@@ -1203,10 +1230,10 @@ func TestCommandsTrustTheCertificate(t *testing.T) {
 		// What the configuration says is for the server that it names.
 		{"another server", []string{"--config", config, "--server", server.URL, "--token-file", token}, []string{"certificate signed by unknown authority"}},
 		{"the certificate of another", []string{"--config", config, "--ca-file", otherFile}, []string{"certificate signed by unknown authority"}},
-		{"no file", []string{"--config", config, "--ca-file", certFile + "x"}, []string{"--ca-file: ", "cert.pemx"}},
-		{"a file that holds none", []string{"--config", config, "--ca-file", token}, []string{"--ca-file: ", "token holds no certificate in PEM form"}},
-		{"no file in the configuration", []string{"--config", listening("127.0.0.1:"+port, certFile+"x")}, []string{"http.tls.cert_file: ", "cert.pemx"}},
-		{"none in the configuration", []string{"--config", listening("127.0.0.1:"+port, token)}, []string{"http.tls.cert_file: ", "token holds no certificate in PEM form"}},
+		{"no file", []string{"--config", config, "--ca-file", certFile + "x"}, []string{"--ca-file", "cert.pemx"}},
+		{"a file that holds none", []string{"--config", config, "--ca-file", token}, []string{"--ca-file", "token holds no certificate in PEM form"}},
+		{"no file in the configuration", []string{"--config", listening("127.0.0.1:"+port, certFile+"x")}, []string{"http.web_config_file: ", "cert.pemx"}},
+		{"none in the configuration", []string{"--config", listening("127.0.0.1:"+port, token)}, []string{"http.web_config_file: ", "token is none in PEM form"}},
 	} {
 		_, err := cli(t, append([]string{"deadletter", "list"}, tt.args...)...)
 		wantError(t, tt.name, err, tt.want...)

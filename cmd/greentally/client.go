@@ -23,10 +23,11 @@ import (
 
 // client asks a running greentally over its API.
 type client struct {
-	server, tokenFile, caFile string
-	environment               []string
-	config                    *string
-	http                      *http.Client // made by the first call
+	server, tokenFile string
+	files             clientTLS
+	environment       []string
+	config            *string
+	http              *http.Client // made by the first call
 }
 
 // clientFlags adds the flags by which a command finds the running program.
@@ -34,7 +35,9 @@ func (p *program) clientFlags(cmd *cobra.Command) *client {
 	c := &client{environment: p.environment, config: &p.configFile}
 	cmd.PersistentFlags().StringVar(&c.server, "server", "", "address of the running greentally (default: http.listen of the configuration)")
 	cmd.PersistentFlags().StringVar(&c.tokenFile, "token-file", "", "file with its bearer token (default: http.token_file of the configuration; with --server, none)")
-	cmd.PersistentFlags().StringVar(&c.caFile, "ca-file", "", "certificates to trust (default: the system's and http.tls.cert_file of the configuration; with --server, the system's)")
+	cmd.PersistentFlags().StringVar(&c.files.CAFile, "ca-file", "", "certificates to trust (default: the system's and that in http.web_config_file of the configuration; with --server, the system's)")
+	cmd.PersistentFlags().StringVar(&c.files.CertFile, "cert-file", "", "client certificate, if the server asks for one")
+	cmd.PersistentFlags().StringVar(&c.files.KeyFile, "key-file", "", "key of the client certificate")
 	return c
 }
 
@@ -106,13 +109,12 @@ func (c *client) send(ctx context.Context, method, path, media string, body io.R
 	if err != nil {
 		return nil, err
 	}
-	server, tokenFile, certFile := c.server, c.tokenFile, ""
+	server, tokenFile, own := c.server, c.tokenFile, webFile{}
 	if server == "" {
-		scheme := "http://"
-		if config.HTTP.TLS.CertFile != "" {
-			scheme, certFile = "https://", config.HTTP.TLS.CertFile
+		if own, err = config.HTTP.webFile(); err != nil {
+			return nil, err
 		}
-		server = scheme + config.HTTP.Listen
+		server = map[bool]string{true: "https://", false: "http://"}[own.hasTLS()] + config.HTTP.Listen
 		if tokenFile == "" {
 			tokenFile = config.HTTP.TokenFile
 		}
@@ -130,7 +132,7 @@ func (c *client) send(ctx context.Context, method, path, media string, body io.R
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	if c.http == nil {
-		tlsConfig, err := c.tls(certFile, request.URL.Hostname())
+		tlsConfig, err := c.tls(own, request.URL.Hostname())
 		if err != nil {
 			return nil, err
 		}
@@ -180,36 +182,37 @@ func (c *client) locations(ctx context.Context) func(community string) (*time.Lo
 	}
 }
 
-// tls returns the TLS configuration for a server; nil for the default one. If the
-// server is the configured one, certFile has its certificate: that is trusted, and
-// where it does not bear the address that the server listens on, such as 0.0.0.0, the
-// server is asked for by the name that it does bear.
-func (c *client) tls(certFile, host string) (*tls.Config, error) {
-	if c.caFile != "" || certFile == "" {
-		t, err := clientTLS{CAFile: c.caFile}.config()
-		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
-		}
+// tls returns the TLS configuration for a server; nil for the default one. If the server is the
+// configured one, own has its certificate: that is trusted, and where it does not bear the address
+// that the server listens on, such as 0.0.0.0, the server is asked for by the name that it does
+// bear.
+func (c *client) tls(own webFile, host string) (*tls.Config, error) {
+	t, err := c.files.config()
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file, --cert-file, --key-file: %w", err)
+	}
+	if c.files.CAFile != "" || !own.hasTLS() {
 		return t, nil
 	}
-	pemData, err := os.ReadFile(certFile)
+	trusted, err := own.certificate()
 	if err != nil {
-		return nil, fmt.Errorf("certificate to trust the server by, http.tls.cert_file: %w", err)
+		return nil, fmt.Errorf("certificate to trust the server by, in http.web_config_file: %w", err)
 	}
-	block, _ := pem.Decode(pemData)
+	block, _ := pem.Decode(trusted)
 	if block == nil {
-		return nil, fmt.Errorf("http.tls.cert_file: %s holds no certificate in PEM form", certFile)
+		return nil, fmt.Errorf("http.web_config_file: the server's certificate %s is none in PEM form", own.TLS.CertFile)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("http.tls.cert_file: %s: %w", certFile, err)
+		return nil, fmt.Errorf("http.web_config_file: the server's certificate %s: %w", own.TLS.CertFile, err)
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // the system has none
+	if t == nil {
+		t = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	roots.AppendCertsFromPEM(pemData)
-	t := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	if t.RootCAs, err = x509.SystemCertPool(); err != nil {
+		t.RootCAs = x509.NewCertPool() // the system has none
+	}
+	t.RootCAs.AppendCertsFromPEM(trusted)
 	if cert.VerifyHostname(host) != nil {
 		switch {
 		case len(cert.DNSNames) > 0:

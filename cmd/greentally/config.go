@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -137,12 +136,6 @@ type alertingConfig struct {
 	ExternalURL string   `yaml:"external_url,omitempty" env:"EXTERNAL_URL" jsonschema_description:"Where people reach greentally, for links in templates."`
 }
 
-type httpConfig struct {
-	Listen    string    `yaml:"listen,omitempty" env:"LISTEN" jsonschema:"default=127.0.0.1:8080" jsonschema_description:"API, metrics and health. An address that is not loopback needs token_file."`
-	TokenFile string    `yaml:"token_file,omitempty" env:"TOKEN_FILE" jsonschema_description:"File with the bearer token that every request except health checks must carry."`
-	TLS       serverTLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
-}
-
 // byteSize is a number of bytes, written such as 64KiB or 2GiB.
 type byteSize int64
 
@@ -254,7 +247,7 @@ func (c *config) relativeTo(dir string) {
 		&c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.Broker.UsersFile, &c.Broker.TLS.CertFile, &c.Broker.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.TLS.CAFile, &c.InfluxDB.TLS.CertFile, &c.InfluxDB.TLS.KeyFile,
-		&c.NATS.CredentialsFile, &c.HTTP.TokenFile, &c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile, &c.Signing.KeyFile, &c.Signing.PasswordFile,
+		&c.NATS.CredentialsFile, &c.HTTP.TokenFile, &c.HTTP.WebConfigFile, &c.HTTP.OpenID.ClientSecretFile, &c.Signing.KeyFile, &c.Signing.PasswordFile,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
@@ -282,7 +275,6 @@ func (c *config) check(doc *strictyaml.Doc) error {
 		{"mqtt", c.MQTT.TLS.CertFile, c.MQTT.TLS.KeyFile},
 		{"influxdb", c.InfluxDB.TLS.CertFile, c.InfluxDB.TLS.KeyFile},
 		{"broker", c.Broker.TLS.CertFile, c.Broker.TLS.KeyFile},
-		{"http", c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile},
 	} {
 		if (pair.cert == "") != (pair.key == "") {
 			add([]any{pair.what, "tls"}, "%s: cert_file and key_file go together", pair.what)
@@ -303,13 +295,13 @@ func (c *config) check(doc *strictyaml.Doc) error {
 		}
 	}
 	if len(c.MQTT.URLs) == 0 {
-		if err := mayListen("broker", c.Broker.Listen, c.Broker.UsersFile != "", "users_file"); err != nil {
-			add([]any{"broker", "listen"}, "%w", err)
+		if others, err := reachable(c.Broker.Listen); err != nil {
+			add([]any{"broker", "listen"}, "broker: %w", err)
+		} else if others && c.Broker.UsersFile == "" {
+			add([]any{"broker", "listen"}, "broker: %s can be reached from other machines; set broker.users_file, or listen on 127.0.0.1", c.Broker.Listen)
 		}
 	}
-	if err := mayListen("http", c.HTTP.Listen, c.HTTP.TokenFile != "", "token_file"); err != nil {
-		add([]any{"http", "listen"}, "%w", err)
-	}
+	c.HTTP.check(add)
 	if c.Alerting.Digest != noDigest {
 		if err := schedule.Valid(c.Alerting.Digest); err != nil {
 			add([]any{"alerting", "digest"}, "alerting.digest: %w, or never", err)
@@ -346,20 +338,6 @@ func (c *config) check(doc *strictyaml.Doc) error {
 
 // minBudget is the least disk budget of the journal and of the dead letters, bytes.
 const minBudget = 64 << 20
-
-// mayListen refuses addresses that others can reach unless they must identify
-// themselves.
-func mayListen(what, address string, credentials bool, key string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%s: listen address %q is not host:port", what, address)
-	}
-	ip := net.ParseIP(host)
-	if host == "localhost" || ip != nil && ip.IsLoopback() || credentials {
-		return nil
-	}
-	return fmt.Errorf("%s: %s can be reached from other machines; set %s.%s, or listen on 127.0.0.1", what, address, what, key)
-}
 
 func contains(s string, of ...string) bool {
 	for _, o := range of {

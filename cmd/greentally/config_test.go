@@ -237,15 +237,32 @@ func TestWhoMayListen(t *testing.T) {
 	}{
 		{"other names of this machine", `{http: {listen: "localhost:80"}, broker: {listen: "[::1]:1883"}}`, true},
 		{"all of 127", `{http: {listen: "127.9.9.9:80"}}`, true},
-		{"others with a token", `{http: {listen: ":8080", token_file: token}}`, true},
+		{"others, when there will be a token or a user", `{http: {listen: ":8080"}}`, true},
 		{"others with users", `{broker: {listen: "0.0.0.0:1883", users_file: users.yaml}}`, true},
 		{"a broker that does not run", `{mqtt: {urls: ["tcp://h:1883"]}, broker: {listen: "0.0.0.0:1883"}}`, true},
-		{"users are not for HTTP", `{http: {listen: ":8080"}, broker: {users_file: users.yaml}}`, false},
 		{"a token is not for MQTT", `{broker: {listen: ":1883"}, http: {token_file: token}}`, false},
-		{"a certificate is no credential", `{http: {listen: ":8080", tls: {cert_file: c, key_file: k}}}`, false},
+		{"a certificate is no credential", `{broker: {listen: ":1883", tls: {cert_file: c, key_file: k}}}`, false},
 	} {
 		if _, err := loadConfig(writeFile(t, "greentally.yaml", tt.yaml), nil); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	for _, tt := range []struct {
+		http  httpConfig
+		users bool
+		ok    bool
+	}{
+		{httpConfig{Listen: "127.0.0.1:80"}, false, true}, {httpConfig{Listen: "[::1]:80"}, false, true}, {httpConfig{Listen: "localhost:80"}, false, true},
+		{httpConfig{Listen: ":80", TokenFile: "token"}, false, true}, {httpConfig{Listen: "0.0.0.0:80"}, true, true},
+		{httpConfig{Listen: ":80"}, false, false}, {httpConfig{Listen: "[::]:80"}, false, false}, {httpConfig{Listen: "green.example.org:80"}, false, false},
+		{httpConfig{Listen: "0.0.0.0:80", WebConfigFile: "web.yml"}, false, false}, {httpConfig{Listen: "0.0.0.0:80", TrustedProxies: []string{"10.0.0.1"}}, false, false},
+	} {
+		err := tt.http.mayServe(tt.users)
+		if (err == nil) != tt.ok {
+			t.Errorf("%+v, users: %v: %v", tt.http, tt.users, err)
+		}
+		if !tt.ok {
+			wantError(t, tt.http.Listen, err, "http.listen: "+tt.http.Listen, "http.token_file", "greentally user add NAME --role administrator")
 		}
 	}
 }
@@ -261,7 +278,8 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	special := map[string]string{"log.level": "debug", "log.format": "json", "http.listen": "localhost:9", "alerting.digest": "30 7 * * *", "exports.schedule": "30 7 2 * *", "broker.listen": "localhost:9"}
+	special := map[string]string{"log.level": "debug", "log.format": "json", "http.listen": "localhost:9", "alerting.digest": "30 7 * * *", "exports.schedule": "30 7 2 * *", "broker.listen": "localhost:9",
+		"http.openid.issuer": "https://id.example.org", "http.openid.redirect_url": "https://g.example.org/login/openid/callback"}
 	for _, k := range allKeys(t) {
 		if k.env == noVariable {
 			continue
@@ -279,6 +297,9 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 			want = value
 		case []string:
 			value, want = "tcp://a:1883,tcp://b:1883", []string{"tcp://a:1883", "tcp://b:1883"}
+			if k.path == "http.trusted_proxies" {
+				value, want = "10.0.0.0/8,::1", []string{"10.0.0.0/8", "::1"}
+			}
 		case int:
 			value, want = "3", 3
 		case *bool:
@@ -300,6 +321,9 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 		}
 		if other, ok := strings.CutSuffix(k.env, "KEY_FILE"); ok {
 			environment = append(environment, other+"CERT_FILE=y")
+		}
+		if k.path == "http.openid.issuer" {
+			environment = append(environment, "GREENTALLY_HTTP_OPENID_CLIENT_ID=y", "GREENTALLY_HTTP_OPENID_REDIRECT_URL=https://g.example.org/login/openid/callback")
 		}
 		got, err := loadConfig(file, environment)
 		if err != nil {
@@ -345,8 +369,11 @@ func TestBadEnvironment(t *testing.T) {
 		},
 		{[]string{"GREENTALLY_LOG_LEVEL=loud"}, []string{`log level "loud" is none of debug, info, warn, error`}},
 		{
-			[]string{"GREENTALLY_HTTP_LISTEN=0.0.0.0:8080"},
-			[]string{"http: 0.0.0.0:8080 can be reached from other machines; set http.token_file, or listen on 127.0.0.1"},
+			[]string{"GREENTALLY_HTTP_TRUSTED_PROXIES=10.0.0.1, proxy", "GREENTALLY_BROKER_LISTEN=0.0.0.0:1883"},
+			[]string{
+				"broker: 0.0.0.0:1883 can be reached from other machines; set broker.users_file, or listen on 127.0.0.1",
+				`http: trusted proxy "proxy" is neither an address nor a network such as 10.0.0.0/8`,
+			},
 		},
 		{[]string{"GREENTALLY_MQTT_TLS_CERT_FILE=cert.pem"}, []string{"mqtt: cert_file and key_file go together"}},
 	} {

@@ -30,9 +30,15 @@ func lvyuan(t *testing.T) (server running, finish func() error) {
 	if err := os.WriteFile(filepath.Join(c.Communities, "lvyuan.yaml"), community, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return serving(t, c, slog.New(slog.DiscardHandler))
+}
+
+// serving runs the whole program in this process until finish is called.
+func serving(t *testing.T, c config, log *slog.Logger) (server running, finish func() error) {
+	t.Helper()
 	up, ended := make(chan running, 1), make(chan error, 1)
 	finish = background(t, func(ctx context.Context) error {
-		err := serve(ctx, c, slog.New(slog.DiscardHandler), nil, func(r running) { up <- r })
+		err := serve(ctx, c, log, nil, func(r running) { up <- r })
 		ended <- err
 		return err
 	})

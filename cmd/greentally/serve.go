@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
 	"greentally"
@@ -78,13 +78,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	closers = append(closers, lock.Unlock)
 
 	// What there is to know beforehand: secrets, devices, indicators and schemes.
-	token, err := secret(c.HTTP.TokenFile)
+	gate, err := c.HTTP.gate()
 	if err != nil {
-		return fmt.Errorf("http.token_file: %w", err)
+		return err
 	}
-	httpTLS, err := c.HTTP.TLS.config()
+	front, err := c.HTTP.checkWebFile()
 	if err != nil {
-		return fmt.Errorf("http.tls: %w", err)
+		return err
 	}
 	users, err := c.Broker.users()
 	if err != nil {
@@ -174,8 +174,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	entrance, err := openAccess(ctx, js, c.NATS.Replicas, token, log.With("part", "access"))
+	entrance, err := openAccess(ctx, js, c.NATS.Replicas, gate, log.With("part", "access"))
 	if err != nil {
+		return err
+	}
+	if err := c.HTTP.mayServe(entrance.users.Any()); err != nil {
 		return err
 	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
@@ -194,7 +197,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	// Who follows the journal, and who follows them.
 	writer := &ingest.Writer{Decode: registry.Decode, Store: store, DeadLetters: deadLetters, Touches: touches,
 		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer")}
-	watch := &ingest.Watch{Decode: registry.Decode}
+	news := &web.News{}
+	watch := &ingest.Watch{Decode: registry.Decode, Seen: news.Tell}
 	metrics.ObserveLatest(watch.LatestByKind)
 	worker := newWorker(store, registry, set, log)
 	alertsLog := log.With("part", "alerts")
@@ -202,7 +206,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, mailer, js, registerer, alertsLog)
+	telling, err := startAlerts(context.WithoutCancel(ctx), c, registry, store, mailer, js, registerer, news.Tell, alertsLog)
 	if err != nil {
 		return err
 	}
@@ -218,6 +222,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	worker.Computed = func(values []greentally.IndicatorValue) {
 		own.computed(values)
 		telling.seeIndicators(ctx, values, registry.Current())
+		if len(values) > 0 {
+			news.Tell(values[0].Community)
+		}
 	}
 	worker.Assess = func(c *greentally.Community, month greentally.Month, values []greentally.IndicatorValue, all []greentally.Record) ([]greentally.Assessment, error) {
 		return certification.Assess(schemes.Evidence{Community: c, Month: month, Indicators: values, Records: all})
@@ -258,6 +265,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		case copies <- struct{}{}:
 		default: // it is asked for already
 		}
+		news.Tell(r.Community)
 		return r, nil
 	}
 
@@ -401,6 +409,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return a, notTaken(err)
 		},
 		Attachment: recordLog.Attachments.Get,
+		Silences:   web.Silences{List: telling.teller.Silences, Add: telling.silence(news.Tell), End: telling.endSilence(news.Tell), Now: time.Now, Who: person},
 		Exports:    exports.api(), Administration: entrance.administration(),
 		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
@@ -451,7 +460,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 	}
 	shown := &pages.Pages{
-		Server: server, Person: person, Now: time.Now,
+		Server: server, Person: person, Account: entrance.account(), News: news, Now: time.Now,
+		Values: up.report,
 		Workings: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
 			evidence, err := reporter.Evidence(ctx, community, month, time.Now())
 			if err != nil {
@@ -460,11 +470,15 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			values, workings := set.Workings(evidence)
 			return values, workings, nil
 		},
+		Stored:      store.Indicators,
 		Assessments: store.Assessments,
 		Location:    func(community string) (*time.Location, bool) { return registry.Current().Location(community) },
 		Kind:        func(name string) (*greentally.Kind, bool) { return registry.Current().Kind(name) },
+		Types:       types.All(), Items: itemsOf(certification), Schemes: schemesOf(certification),
+		Kinds: func() []*greentally.Kind { return registry.Current().Kinds() }, Profiles: func() []string { return profilesOf(registry.Current()) },
+		Next: applications.Next,
 	}
-	if server.Pages, err = shown.Handler(); err != nil {
+	if server.Pages, err = shown.Handlers(); err != nil {
 		return err
 	}
 	if server.Open, err = entrance.entrance().Handlers(shown); err != nil {
@@ -474,15 +488,17 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	scheme := "http://"
-	if httpTLS != nil {
-		listener, scheme = tls.NewListener(listener, httpTLS), "https://"
+	httpLog := log.With("part", "http")
+	up.httpURL = map[bool]string{true: "https://", false: "http://"}[front.hasTLS()] + listener.Addr().String()
+	if c.HTTP.inTheClear(front) {
+		httpLog.Warn("passwords and tokens come in the clear, which others in the network can read; set up TLS by http.web_config_file, or name the proxy in front that speaks it in http.trusted_proxies", "listen", c.HTTP.Listen)
 	}
-	up.httpURL = scheme + listener.Addr().String()
-	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute}
+	httpServer := &http.Server{Handler: server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(httpLog.Handler(), slog.LevelWarn)}
+	httpServer.RegisterOnShutdown(news.Close)
 	sources.Go(func() error {
-		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
+		if err := toolkit.Serve(listener, httpServer, &toolkit.FlagConfig{WebConfigFile: &c.HTTP.WebConfigFile}, httpLog); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("http: %w", err)
 		}
 		return nil
 	})

@@ -64,7 +64,7 @@ func (p *Pages) alerts(v *view) (any, error) {
 // silence silences alerts for a while, or acknowledges one.
 func (p *Pages) silence(v *view) (string, error) {
 	s := greentally.Silence{Community: v.Community.ID, Rule: v.PostFormValue("rule"), Device: v.PostFormValue("device"), Indicator: v.PostFormValue("indicator"),
-		By: v.Person.Name, Why: v.PostFormValue("why")}
+		By: v.Person, Why: v.PostFormValue("why")}
 	if s.By == "" {
 		s.By = v.word("somebody")
 	}

@@ -33,8 +33,6 @@ func parse() (*template.Template, error) {
 		"ptr":     func(v float64) *float64 { return &v },
 		"deref":   func(v *float64) float64 { return *v },
 		"has":     func(all []greentally.Stage, one string) bool { return slices.Contains(all, greentally.Stage(one)) },
-			return strings.Contains("\x00"+strings.Join(all, "\x00")+"\x00", "\x00"+one+"\x00")
-		},
 	})
 	set, err = set.ParseFS(templates, "templates/*.html")
 	if err != nil {

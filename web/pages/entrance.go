@@ -1,10 +1,10 @@
 package pages
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -23,10 +23,27 @@ type Entrance struct {
 	Wrong func(err error) bool
 	// EnterScreen lets a browser show the big screen of a community, by a token.
 	EnterScreen func(w http.ResponseWriter, r *http.Request, token string) (community string, err error)
+
+	OpenID *OpenID // nil without a provider
+}
+
+// OpenID lets people in whom an OpenID provider knows.
+type OpenID struct {
+	// Begin sends the browser to the provider; Finish begins a session for whom it sends back, and
+	// tells the page to go on to, with an error too if it can. Who is no user here gets an error that is [Entrance.Wrong], who
+	// tries too often one with a [Entrance.Wait].
+	Begin  func(w http.ResponseWriter, r *http.Request, next string) error
+	Finish func(w http.ResponseWriter, r *http.Request) (next string, err error)
+	// Again reports whether the error says that the login must begin again, Away whether it says
+	// that the provider does not answer.
+	Again, Away func(err error) bool
 }
 
 // entry is what the page of the login shows.
-type entry struct{ Next, Name, Wrong string }
+type entry struct {
+	Next, Name, Wrong string
+	OpenID            bool // one can log in by a provider, too
+}
 
 // Handlers returns the pages that nobody needs to be identified for, by their patterns.
 func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
@@ -39,20 +56,8 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 		return nil, err
 	}
 	show := func(w http.ResponseWriter, r *http.Request, status int, data entry) {
-		v, err := p.view(w, r)
-		var out bytes.Buffer
-		if err == nil {
-			if data.Wrong != "" {
-				data.Wrong = v.word(data.Wrong)
-			}
-			err = set.ExecuteTemplate(&out, "login", frame{v, data})
-		}
-		if err != nil {
-			p.Log.Error("page failed", "path", r.URL.Path, "error", err)
-			http.Error(w, "the page failed", http.StatusInternalServerError)
-			return
-		}
-		p.send(w, r, v, status, out.Bytes())
+		data.OpenID = e.OpenID != nil
+		p.form(w, r, set, "login", status, data)
 	}
 	in := func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
@@ -64,12 +69,12 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 			http.Redirect(w, r, next, http.StatusSeeOther)
 		case tooOften:
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-			show(w, r, http.StatusTooManyRequests, entry{next, name, "too_often"})
+			show(w, r, http.StatusTooManyRequests, entry{Next: next, Name: name, Wrong: "too_often"})
 		case e.Wrong(err):
-			show(w, r, http.StatusUnauthorized, entry{next, name, "wrong_login"})
+			show(w, r, http.StatusUnauthorized, entry{Next: next, Name: name, Wrong: "wrong_login"})
 		default:
 			p.Log.Error("nobody can log in", "error", err)
-			show(w, r, http.StatusServiceUnavailable, entry{next, name, "failed"})
+			show(w, r, http.StatusServiceUnavailable, entry{Next: next, Name: name, Wrong: "failed"})
 		}
 	}
 	out := func(w http.ResponseWriter, r *http.Request) {
@@ -99,13 +104,60 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
 		}
 	}
-	return map[string]http.Handler{
+	handlers := map[string]http.Handler{
 		"GET /screen": http.HandlerFunc(enter),
 		"GET /login": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			show(w, r, http.StatusOK, entry{Next: e.Local(r.URL.Query().Get("next"))})
+			data := entry{Next: e.Local(r.URL.Query().Get("next"))}
+			if wrong := r.URL.Query().Get("wrong"); slices.Contains(wrongs(), wrong) {
+				data.Wrong = wrong
+			}
+			show(w, r, http.StatusOK, data)
 		}),
 		"POST /login":  http.HandlerFunc(in),
 		"POST /logout": http.HandlerFunc(out),
 		"GET /static/": files,
-	}, nil
+	}
+	if e.OpenID != nil {
+		handlers["GET /login/openid"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next := e.Local(r.URL.Query().Get("next"))
+			if err := e.OpenID.Begin(w, r, next); err != nil {
+				e.back(w, r, p, next, err)
+			}
+		})
+		handlers["GET /login/openid/callback"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next, err := e.OpenID.Finish(w, r)
+			if err != nil {
+				e.back(w, r, p, e.Local(next), err)
+				return
+			}
+			http.Redirect(w, r, next, http.StatusSeeOther)
+		})
+	}
+	return handlers, nil
+}
+
+// wrongs are the words for why nobody came in by the provider.
+func wrongs() []string {
+	return []string{"openid_unknown", "openid_again", "openid_away", "too_often", "failed"}
+}
+
+// back goes back to the page of the login, which says why. It is not shown at once: the address
+// has what the provider sent, and asked for again, in another language, that is worth nothing.
+func (e *Entrance) back(w http.ResponseWriter, r *http.Request, p *Pages, next string, err error) {
+	wrong := "failed"
+	_, tooOften := e.Wait(err)
+	switch {
+	case tooOften:
+		wrong = "too_often"
+	case e.Wrong(err):
+		wrong = "openid_unknown"
+	case e.OpenID.Again(err):
+		wrong = "openid_again"
+	case e.OpenID.Away(err):
+		wrong = "openid_away"
+		p.Log.Error("nobody can log in by the OpenID provider", "error", err)
+	default:
+		p.Log.Error("nobody can log in", "error", err)
+	}
+	http.Redirect(w, r, "/login?"+url.Values{"wrong": {wrong}, "next": {next}}.Encode(), http.StatusSeeOther)
 }

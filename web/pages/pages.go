@@ -20,8 +20,9 @@ import (
 type Pages struct {
 	*web.Server
 
-	// Person is who looks at the page.
-	Person func(ctx context.Context) Person
+	// Person is who looks at the page, for people; empty if nobody has logged in.
+	Person  func(ctx context.Context) string
+	Account Account
 	// News tells browsers that they should look again.
 	News *web.News
 
@@ -43,12 +44,6 @@ type Pages struct {
 	Kinds    func() []*greentally.Kind
 	Profiles func() []string
 	Next     func(greentally.Stage) []greentally.Stage // what may follow on a stage of an application
-}
-
-// Person is who looks at a page; the zero one if nobody has logged in.
-type Person struct {
-	Name     string // for people
-	Language string // zh, en, or empty
 }
 
 // Choice is one of several.
@@ -103,6 +98,7 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	form("/deadletters/{id}/delete", p.remove, "deadletters", p.deadLetters)
 
 	page("/screen/{community}", "screen", p.screen)
+	p.routeAccount(all, set)
 	return all, nil
 }
 
@@ -115,7 +111,7 @@ type view struct {
 	words    map[string][2]string
 	may      func(web.Action) bool
 
-	Person    Person
+	Person    string                // who looks at it
 	Community *greentally.Community // if the path names one
 	Location  *time.Location
 	Now       time.Time
@@ -129,7 +125,7 @@ const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 	v := &view{Request: r, w: w, words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
-	v.Language = p.language(w, r, v.Person)
+	v.Language = p.language(w, r)
 	id := r.PathValue("community")
 	v.may = func(a web.Action) bool { return p.May(r.Context(), a, id) }
 	if id == "" {
@@ -150,8 +146,8 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 	return v, nil
 }
 
-// language is the one that was chosen now or before, or that the person has.
-func (p *Pages) language(w http.ResponseWriter, r *http.Request, who Person) string {
+// language is the one that was chosen now or before, or that the one who looks has.
+func (p *Pages) language(w http.ResponseWriter, r *http.Request) string {
 	known := func(l string) bool { return l == "zh" || l == "en" }
 	if chosen := r.URL.Query().Get("lang"); known(chosen) {
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
@@ -160,8 +156,8 @@ func (p *Pages) language(w http.ResponseWriter, r *http.Request, who Person) str
 	if c, err := r.Cookie(languageCookie); err == nil && known(c.Value) {
 		return c.Value
 	}
-	if known(who.Language) {
-		return who.Language
+	if own := p.Account.Me(r.Context()).Language; known(own) {
+		return own
 	}
 	return "zh"
 }

@@ -43,7 +43,8 @@ func newPages() *pages.Pages {
 		Reason: greentally.Text{ZH: "没有记录", EN: "there is no record"}}
 	both := []greentally.IndicatorValue{rate, none}
 	return &pages.Pages{
-		Person: func(context.Context) string { return "" },
+		Person:  func(context.Context) string { return "" },
+		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
 		Server: &web.Server{
 			May: func(_ context.Context, a web.Action, community string) bool {
 				return a == web.Read && community != "others"
@@ -215,13 +216,18 @@ func TestEntrance(t *testing.T) {
 
 // TestWords looks for the words that templates use: each is there in both languages.
 func TestWords(t *testing.T) {
-	source, err := os.ReadFile("words.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := map[string]bool{}
-	for _, m := range regexp.MustCompile(`"([a-z_]+)": \{"([^"]+)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1) {
-		known[m[1]] = true
+	for _, file := range []string{"words.go", "account.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"([a-z_]+)": +\{"([^"]+)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1) {
+			if known[m[1]] {
+				t.Errorf("%s: %s is there twice", file, m[1])
+			}
+			known[m[1]] = true
+		}
 	}
 	files, err := filepath.Glob("templates/*.html")
 	if err != nil || len(files) == 0 {
@@ -238,7 +244,9 @@ func TestWords(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"pass", "fail", "insufficient_data", "no_target", "critical", "warning", "info", "recyclable", "hazardous", "food", "residual"} {
+	for _, name := range []string{"pass", "fail", "insufficient_data", "no_target", "critical", "warning", "info", "recyclable", "hazardous", "food", "residual",
+		"role_administrator", "role_manager", "role_assessor", "role_monitor", "role_screen", "openid_unknown", "openid_again", "openid_away", "too_often", "failed",
+		"passwords_differ", "wrong_old", "password_invalid", "password_changed", "language_changed", "not_logged_in"} {
 		if !known[name] {
 			t.Errorf("there is no word %s", name)
 		}

@@ -1,5 +1,7 @@
 package pages
 
+import "maps"
+
 // word returns a word in the page's language, or its name if there is none.
 func (v *view) word(name string) string {
 	pair, ok := v.words[name]
@@ -14,7 +16,8 @@ func (v *view) word(name string) string {
 
 // words are those of the pages, in zh and en.
 func words() map[string][2]string {
-	return map[string][2]string{
+	all := accountWords()
+	maps.Copy(all, map[string][2]string{
 		"title": {"绿色社区", "Green communities"}, "communities": {"社区", "Communities"}, "overview": {"今日", "Today"}, "alerts": {"告警", "Alerts"}, "indicators": {"指标", "Indicators"},
 		"devices": {"设备", "Devices"}, "device": {"设备", "Device"}, "month": {"月份", "Month"}, "skip": {"跳到正文", "Skip to the content"}, "language": {"English", "中文"},
 		"not_found": {"没有这个页面、社区或设备。", "There is no such page, community or device."}, "failed": {"出错了，请稍后再试；原因在程序日志中。", "Something failed. Try again; the program's log tells why."},
@@ -29,14 +32,13 @@ func words() map[string][2]string {
 		"silences": {"静默", "Silences"}, "no_silences": {"没有静默。", "There is no silence."}, "silence": {"静默", "Silence"}, "acknowledge": {"我来处理", "I am on it"}, "end_silence": {"取消静默", "End the silence"},
 		"silenced": {"已静默", "silenced"}, "acknowledged": {"处理中", "in hand"}, "for": {"时长", "For"}, "an_hour": {"1 小时", "1 hour"}, "four_hours": {"4 小时", "4 hours"}, "a_day": {"1 天", "1 day"}, "a_week": {"7 天", "7 days"},
 		"why": {"原因", "Reason"}, "which": {"范围", "Which"}, "this_alert": {"此告警", "This alert"}, "this_device": {"此设备的全部告警", "All alerts of the device"}, "by": {"经办人", "By"}, "somebody": {"值班人员", "somebody on duty"},
-		"rule": {"规则", "Rule"},
 
 		"rates": {"本月指标", "This month's rates"}, "pass": {"达标", "pass"}, "fail": {"未达标", "fail"}, "insufficient_data": {"数据不足", "insufficient data"}, "no_target": {"无目标", "no target"},
 		"value": {"数值", "Value"}, "target": {"目标", "Target"}, "completeness": {"完整度", "Completeness"}, "verdict": {"结论", "Verdict"}, "numerator": {"分子", "Numerator"}, "denominator": {"分母", "Denominator"},
 		"uncertainty": {"不确定度", "Uncertainty"}, "reason": {"说明", "Why"}, "before": {"上月", "month before"}, "after": {"下月", "month after"}, "trend": {"近 12 个月", "The last 12 months"},
-		"schemes": {"标准", "Schemes"}, "points": {"得分", "Points"}, "level": {"等级", "Level"}, "input": {"输入", "Input"}, "formula": {"算式", "Formula"}, "contributes": {"贡献", "Contributes"}, "rows": {"行", "rows"},
-		"inputs_of": {"由什么得来", "What it comes from"}, "less": {"扣减", "less"}, "facts": {"依据数值", "From"}, "days_of": {"天", "days"}, "all_devices": {"全部设备", "All devices"}, "more_rows": {"行未显示；完整明细见报表。", "rows are not shown; reports have all of them."},
-		"item": {"条目", "Item"}, "group": {"类别", "Group"}, "veto": {"否决项", "veto"}, "basic": {"基本条件", "basic condition"}, "evidence": {"依据", "Evidence"}, "assessment": {"评估", "Assessment"}, "not_known": {"尚不确定", "not known yet"},
+		"schemes": {"标准", "Schemes"}, "points": {"得分", "Points"}, "level": {"等级", "Level"}, "formula": {"算式", "Formula"}, "contributes": {"贡献", "Contributes"}, "rows": {"行", "rows"},
+		"inputs_of": {"由什么得来", "What it comes from"}, "facts": {"依据数值", "From"}, "days_of": {"天", "days"}, "all_devices": {"全部设备", "All devices"}, "more_rows": {"行未显示；完整明细见报表。", "rows are not shown; reports have all of them."},
+		"item": {"条目", "Item"}, "veto": {"否决项", "veto"}, "basic": {"基本条件", "basic condition"}, "evidence": {"依据", "Evidence"}, "assessment": {"评估", "Assessment"},
 
 		"never": {"从未上报", "has never spoken"}, "silent": {"未按时上报", "silent"}, "latest": {"最近上报", "latest reading"}, "limit": {"限值", "limit"},
 		"date": {"日期", "Date"}, "record": {"记录", "Record"}, "source": {"出处", "Source"}, "days": {"各日", "Days"}, "readings": {"读数", "Readings"}, "time": {"时间", "Time"}, "expected": {"应有", "Expected"}, "suspect": {"可疑", "Suspect"},
@@ -68,10 +70,10 @@ func words() map[string][2]string {
 		"done_silenced": {"已静默。", "Silenced."}, "done_acknowledged": {"已登记：处理中，不再重复提醒。", "You are on it; nobody is reminded any more."}, "done_unsilenced": {"静默已取消。", "The silence has ended."}, "done_recorded": {"记录已保存。", "The record is kept."}, "done_withdrawn": {"记录已撤回。", "The record is withdrawn."},
 		"done_begun": {"申报已开始。", "The application has begun."}, "done_stepped": {"已登记。", "The step is taken."}, "done_adopted": {"设备已接入。", "The device is adopted."}, "done_replayed": {"已重放。", "Replayed."}, "done_deleted": {"已删除。", "Deleted."},
 
-		"screen": {"大屏", "Big screen"}, "this_month": {"本月", "this month"}, "screen_rate": {"可回收垃圾回收率", "of our recyclables are recovered"}, "screen_goal": {"目标", "goal"}, "screen_saved": {"楼道和电梯照明节电", "saved by LED lights in corridors and lifts"},
+		"screen": {"大屏", "Big screen"}, "this_month": {"本月", "this month"}, "screen_goal": {"目标", "goal"}, "screen_saved": {"楼道和电梯照明节电", "saved by LED lights in corridors and lifts"},
 		"screen_hours": {"够一台 1 千瓦的空调运行", "enough to run a 1 kW air conditioner for"}, "hours": {"小时", "hours"}, "screen_carbon": {"少排放二氧化碳", "of carbon dioxide spared"}, "screen_batteries": {"废电池没有进垃圾桶", "of used batteries kept out of the bin"},
 		"screen_cells": {"约合", "that is about"}, "cells": {"节 5 号电池", "AA cells"}, "screen_bins": {"身边的垃圾桶", "The bins near you"}, "recyclables_by_day": {"每日可回收物（kg）", "Recyclables by day (kg)"}, "two_weeks": {"近两周，大家分出了可回收物", "sorted out by all of us in two weeks"},
-		"thanks": {"感谢每一户居民的参与！", "Thank you, every household!"}, "thanks_more": {"户家庭，一起让社区更绿。", "households make this place greener."}, "screen_wait": {"正在收集数据", "Data are on their way"}, "screen_empty": {"请投放到空桶", "Please use another bin"},
-		"updated": {"更新于", "as of"},
-	}
+		"thanks": {"感谢每一户居民的参与！", "Thank you, every household!"}, "thanks_more": {"户家庭，一起让社区更绿。", "households make this place greener."}, "screen_empty": {"请投放到空桶", "Please use another bin"},
+	})
+	return all
 }
