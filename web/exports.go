@@ -41,6 +41,12 @@ type File struct {
 	Community       string // whose it is
 }
 
+// application is an application with what has become another figure since it was handed in.
+type application struct {
+	greentally.Application
+	Revisions []greentally.Revision `json:"revisions"`
+}
+
 // exportTime is how long an export may take to be made and sent.
 const exportTime = 15 * time.Minute
 
@@ -107,10 +113,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 			return nil, err
 		}
 		revisions, err := x.Revisions(r.Context(), a)
-		return struct {
-			greentally.Application
-			Revisions []greentally.Revision `json:"revisions"`
-		}{a, revisions}, err
+		return application{a, revisions}, err
 	})
 	step := func(r *http.Request) (any, error) {
 		var step greentally.Step

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,34 +13,34 @@ import (
 
 // exports hands in what the backend is asked.
 func (b *backend) exports() web.Exports {
-	one := greentally.Application{ID: "A1", Community: "jiayuan", Stage: greentally.StageDraft, Steps: []greentally.Step{}}
+	one := read[greentally.Application](applicationFixture)
 	return web.Exports{
 		File: func(_ context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
 			return web.File{Name: "嘉苑.pdf", MediaType: "application/pdf", Data: []byte("%PDF")}, b.ask("export %s %s %s %s", community, month, format, language)
 		},
 		Kept: func(_ context.Context, community string) (any, error) {
-			return []string{"kept"}, b.ask("kept %s", community)
+			return json.RawMessage("[" + keptFixture + "]"), b.ask("kept %s", community)
 		},
 		Bundle: func(_ context.Context, name string) (web.File, error) {
 			return web.File{Name: "a.zip", MediaType: "application/zip", Data: []byte("PK"), Community: "jiayuan"}, b.ask("bundle %s", name)
 		},
 		Applications: func(_ context.Context, community string) ([]greentally.Application, error) {
-			return []greentally.Application{}, b.ask("applications %s", community)
+			return []greentally.Application{one}, b.ask("applications %s", community)
 		},
 		Application: func(_ context.Context, id string) (greentally.Application, error) {
 			return one, b.ask("application %s", id)
 		},
 		Revisions: func(_ context.Context, a greentally.Application) ([]greentally.Revision, error) {
-			return []greentally.Revision{}, b.ask("revisions %s", a.ID)
+			return []greentally.Revision{read[greentally.Revision](revisionFixture)}, b.ask("revisions %s", a.ID)
 		},
 		Step: func(_ context.Context, id string, s greentally.Step) (greentally.Application, error) {
 			return one, b.ask("step %q to %s by %s", id, s.To, s.By)
 		},
 		Rollup: func(_ context.Context, may func(string) bool, on greentally.Date) (any, error) {
 			if !may("jiayuan") {
-				return map[string]int{}, nil
+				return json.RawMessage(emptyRollup), nil
 			}
-			return map[string]int{"communities": 2}, b.ask("rollup %s", on)
+			return json.RawMessage(rollupFixture), b.ask("rollup %s", on)
 		},
 		Key: func() string { return "RWS" },
 	}
@@ -47,26 +48,25 @@ func (b *backend) exports() web.Exports {
 
 // exportRoutes are those of exports and applications.
 func exportRoutes() []route {
-	const application = `{"id": "A1", "community": "jiayuan", "stage": "draft", "steps": []}`
 	return []route{
-		{pattern: "GET /api/v1/communities/{community}/exports", path: "/api/v1/communities/jiayuan/exports", asked: "kept jiayuan", want: `["kept"]`},
+		{pattern: "GET /api/v1/communities/{community}/exports", path: "/api/v1/communities/jiayuan/exports", asked: "kept jiayuan", want: "[" + keptFixture + "]"},
 		{
 			pattern: "GET /api/v1/communities/{community}/exports/{month}", path: "/api/v1/communities/jiayuan/exports/2026-10?format=pdf&lang=en",
 			asked: "export jiayuan 2026-10 pdf en", wantRaw: "%PDF",
 		},
-		{pattern: "GET /api/v1/bundles/{sha256}", path: "/api/v1/bundles/ab", asked: "bundle ab", wantRaw: "PK"},
-		{pattern: "GET /api/v1/applications", path: "/api/v1/applications?community=jiayuan", asked: "applications jiayuan", want: `[]`},
-		{pattern: "GET /api/v1/applications/{id}", path: "/api/v1/applications/A1", asked: "application A1; revisions A1", want: strings.TrimSuffix(application, "}") + `, "revisions": []}`},
-		{pattern: "POST /api/v1/applications", path: "/api/v1/applications", body: `{"to": "draft", "by": "Li", "community": "jiayuan"}`, asked: `step "" to draft by Li`, want: application},
-		{pattern: "POST /api/v1/applications/{id}/steps", path: "/api/v1/applications/A1/steps", body: `{"to": "surveyed", "by": "Li"}`, asked: `application A1; step "A1" to surveyed by Li`, want: application},
-		{pattern: "GET /api/v1/rollup", path: "/api/v1/rollup?on=2026-12-31", asked: "rollup 2026-12-31", want: `{"communities": 2}`},
+		{pattern: "GET /api/v1/bundles/{sha256}", path: "/api/v1/bundles/" + hash, asked: "bundle " + hash, wantRaw: "PK"},
+		{pattern: "GET /api/v1/applications", path: "/api/v1/applications?community=jiayuan", asked: "applications jiayuan", want: "[" + applicationFixture + "]"},
+		{pattern: "GET /api/v1/applications/{id}", path: "/api/v1/applications/A1", asked: "application A1; revisions A1", want: with(applicationFixture, "revisions", "["+revisionFixture+"]")},
+		{pattern: "POST /api/v1/applications", path: "/api/v1/applications", body: `{"to": "draft", "by": "Li", "community": "jiayuan"}`, asked: `step "" to draft by Li`, want: applicationFixture},
+		{pattern: "POST /api/v1/applications/{id}/steps", path: "/api/v1/applications/A1/steps", body: `{"to": "surveyed", "by": "Li"}`, asked: `application A1; step "A1" to surveyed by Li`, want: applicationFixture},
+		{pattern: "GET /api/v1/rollup", path: "/api/v1/rollup?on=2026-12-31", asked: "rollup 2026-12-31", want: rollupFixture},
 		{pattern: "GET /api/v1/key", path: "/api/v1/key", want: `{"key": "RWS"}`},
 	}
 }
 
 func TestExportIsAFile(t *testing.T) {
 	s, _ := newServer()
-	w := answer(s, request(t, http.MethodGet, "/api/v1/communities/jiayuan/exports/2026-10", ""))
+	w := answer(t, s, request(t, http.MethodGet, "/api/v1/communities/jiayuan/exports/2026-10", ""))
 	for name, want := range map[string]string{"Content-Type": "application/pdf", "Content-Length": "4", "Content-Disposition": "filename*=UTF-8''%E5%98%89%E8%8B%91.pdf"} {
 		if got := w.Header().Get(name); !strings.Contains(got, want) {
 			t.Errorf("%s is %q, want %s", name, got, want)
@@ -96,7 +96,7 @@ func TestEverythingTogether(t *testing.T) {
 			{"GET", "/alertmanager/api/v2/alerts", refused, "mounted"}, {"POST", "/alertmanager/api/v2/silences", refused, "mounted"},
 			{"GET", "/api/v1/users", refused, `"users"`}, {"POST", "/api/v1/users", refused, `"added"`},
 		} {
-			if w := answer(s, request(t, tt.method, tt.path, "{}")); w.Code != tt.status || w.Code == 200 && !strings.Contains(w.Body.String(), tt.want) {
+			if w := serve(s, request(t, tt.method, tt.path, "{}")); w.Code != tt.status || w.Code == 200 && !strings.Contains(w.Body.String(), tt.want) {
 				t.Errorf("administrator %v, %s %s: %d %s", administrator, tt.method, tt.path, w.Code, w.Body)
 			}
 		}
@@ -118,7 +118,7 @@ func TestBadExports(t *testing.T) {
 		{"a time of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "surveyed", "by": "Li", "recorded": "2020-01-01T00:00:00Z"}`, 400, "not for you to say"},
 	} {
 		s, b := newServer()
-		w := answer(s, request(t, tt.method, tt.path, tt.body))
+		w := answer(t, s, request(t, tt.method, tt.path, tt.body))
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || len(b.asked) > 0 {
 			t.Errorf("%s: %d %s, asked %q", tt.name, w.Code, w.Body, b.asked)
 		}

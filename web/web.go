@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,6 +95,11 @@ var ErrForbidden = errors.New("you may not do this")
 // maxBody is the largest request body, in bytes.
 const maxBody = 1 << 20
 
+// description is the API's, in OpenAPI 3.1.
+//
+//go:embed openapi.yaml
+var description []byte
+
 // maxReadings is the most readings in one answer.
 const maxReadings = 10_000
 
@@ -123,6 +129,9 @@ func (s *Server) Handler() http.Handler {
 			return answer(r)
 		}
 	}
+	api.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
+		s.send(w, r, File{Name: "openapi.yaml", MediaType: "application/yaml", Data: description})
+	})
 	get("/api/v1/status", only(Monitor, func(r *http.Request) (any, error) { return s.Status(r.Context()) }))
 	get("/api/v1/communities", func(r *http.Request) (any, error) { return s.communities(r.Context()), nil })
 	get("/api/v1/communities/{community}/devices", s.devices)

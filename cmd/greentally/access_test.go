@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAccess has users of two communities log in to the whole program: each sees and does what is
@@ -46,6 +47,7 @@ func TestAccess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asDescribed(t, response, data)
 		return response.StatusCode, string(data)
 	}
 	logIn := func(name, password string) person {
@@ -65,6 +67,9 @@ func TestAccess(t *testing.T) {
 		if status, answer := do(wang, "POST", "/api/v1/users", "application/json", `{"name": "`+name+`", "new_password": "another password", "bindings": [{"role": "`+role+`", "communities": ["lakeside"]}]}`); status != 200 {
 			t.Fatalf("add %s: %d %s", name, status, answer)
 		}
+	}
+	if status, answer := do(wang, "POST", "/api/v1/tokens", "application/json", `{"name": "prometheus", "role": "monitor"}`); status != 200 {
+		t.Fatalf("add a token: %d %s", status, answer)
 	}
 	li, zhang := logIn("li", "another password"), logIn("zhang", "another password")
 	s.kill()
@@ -90,6 +95,28 @@ func TestAccess(t *testing.T) {
 		if tt.who == li && strings.Contains(answer, "山麓") {
 			t.Errorf("%s %s shows another's community: %s", tt.method, tt.path, answer)
 		}
+	}
+	publish := publisher(t, s)
+	publish("meter", `{"energy_kwh": 100}`)
+	publish("stranger", `{"energy_kwh": 100}`)
+	today := time.Now().UTC()
+	from, to := today.AddDate(0, 0, -1).Format(time.DateOnly), today.AddDate(0, 0, 1).Format(time.DateOnly)
+	for _, tt := range []struct{ path, want string }{ // all that can be read, which do holds against its description
+		{"/api/v1/communities", "hillside"}, {"/api/v1/communities/lakeside/devices", `"latest":{`},
+		{"/api/v1/communities/lakeside/devices/meter/readings?from=" + from + "T00:00:00Z&to=" + to + "T00:00:00Z", `"number":100`},
+		{"/api/v1/communities/lakeside/devices/meter/days?from=" + from + "&to=" + to, `"rise":`},
+		{"/api/v1/communities/lakeside/indicators?month=2026-10", `"value":0.9`}, {"/api/v1/communities/lakeside/records", `"aware":9`},
+		{"/api/v1/communities/lakeside/alerts?month=2026-10", "[]"}, {"/api/v1/alerts?state=all", "["},
+		{"/api/v1/communities/lakeside/exports", "[]"}, {"/api/v1/communities/lakeside/exports/2026-10?format=csv&lang=en", "lakeside"},
+		{"/api/v1/applications", "[]"}, {"/api/v1/rollup", `"untitled":2`}, {"/api/v1/key", "key"},
+		{"/api/v1/discovered", "stranger"}, {"/api/v1/deadletters", "unknown_device"}, {"/api/v1/status", `"dead_letters":1`},
+		{"/api/v1/users", "zhang"}, {"/api/v1/tokens", "prometheus"}, {"/api/v1/audit", "POST /api/v1/tokens"}, {"/api/v1/openapi.yaml", "openapi: 3.1"},
+		{"/metrics", "greentally_"}, {"/healthz", "ok"}, {"/readyz", "ok"},
+	} {
+		waitFor(t, 30*time.Second, tt.path+" to say "+tt.want, func() bool {
+			status, answer := do(wang, "GET", tt.path, "", "")
+			return status == 200 && strings.Contains(answer, tt.want)
+		})
 	}
 	if status, _ := do(li, "POST", "/logout", "application/x-www-form-urlencoded", ""); status != 200 {
 		t.Errorf("out: %d", status)

@@ -453,6 +453,7 @@ func answered(t *testing.T, request *http.Request) (status int, answer string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asDescribed(t, response, data)
 	return response.StatusCode, string(data)
 }
 

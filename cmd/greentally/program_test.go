@@ -175,7 +175,7 @@ func (s *site) stop() {
 	s.process = nil
 }
 
-// get asks the API.
+// get asks the API, which has to answer as it is described.
 func (s *site) get(path string, answer any) error {
 	response, err := http.Get("http://" + s.http + path)
 	if err != nil {
@@ -186,6 +186,7 @@ func (s *site) get(path string, answer any) error {
 	if err != nil {
 		return err
 	}
+	asDescribed(s.t, response, data)
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s: %s", path, response.Status, data)
 	}
