@@ -5,4 +5,5 @@ type (
 	Community   = community
 	Device      = device
 	Application = application
+	Wish        = wish
 )

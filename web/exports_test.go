@@ -81,7 +81,8 @@ func TestEverythingTogether(t *testing.T) {
 	}
 	for _, administrator := range []bool{true, false} {
 		s, _ := newServer()
-		s.Pages, s.Open, s.Mounted = says("page"), map[string]http.Handler{"GET /login": says("in")}, map[string]http.Handler{"/alertmanager": says("mounted"), "/none": nil}
+		s.Pages = map[string]http.Handler{"GET /{$}": says("page"), "GET /c/{community}": says("page")}
+		s.Open, s.Mounted = map[string]http.Handler{"GET /login": says("in")}, map[string]http.Handler{"/alertmanager": says("mounted"), "/none": nil}
 		s.Administration = map[string]func(*http.Request) (any, error){
 			"GET /api/v1/users": func(*http.Request) (any, error) { return "users", nil }, "POST /api/v1/users": func(*http.Request) (any, error) { return "added", nil },
 		}

@@ -3,6 +3,9 @@ package web_test
 import (
 	"encoding/json"
 	"strings"
+	"time"
+
+	"greentally"
 )
 
 // What is behind the server in these tests has, as JSON and with every field that it can have.
@@ -89,4 +92,10 @@ func read[T any](fixture string) (value T) {
 		panic(err)
 	}
 	return value
+}
+
+// silenceFixture has all that a silence can have.
+func silenceFixture(community string) greentally.Silence {
+	return greentally.Silence{ID: "S1", Community: community, Rule: "full", Device: "bin-1", Indicator: "rate", Further: []string{`severity="info"`}, Acknowledges: true,
+		Since: noon, Until: noon.Add(time.Hour), By: "li", Why: "a drill"}
 }

@@ -49,14 +49,14 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 func TestTypesAreDescribed(t *testing.T) {
 	answers := map[string]any{
 		"Community": web.Community{}, "Device": greentally.Device{}, "DeviceWithLatest": web.Device{}, "Reading": greentally.Reading{},
-		"DeviceDay": greentally.DeviceDay{}, "IndicatorValue": greentally.IndicatorValue{}, "Alert": greentally.Alert{},
+		"DeviceDay": greentally.DeviceDay{}, "IndicatorValue": greentally.IndicatorValue{}, "Alert": greentally.Alert{}, "Silence": greentally.Silence{},
 		"Record": greentally.Record{}, "Attachment": greentally.Attachment{},
 		"Application": greentally.Application{}, "ApplicationWithRevisions": web.Application{},
 
 		// What the server is given as any is compared in cmd/greentally, where it is made.
 		"AuditEntry": nil, "DeadLetter": nil, "Discovered": nil, "KeptExport": nil, "Rollup": nil, "Status": nil, "Token": nil, "User": nil,
 		// And these have no type.
-		"DeadLetterID": nil, "Key": nil, "Name": nil, "Secret": nil,
+		"DeadLetterID": nil, "Key": nil, "Name": nil, "Secret": nil, "SilenceID": nil,
 	}
 	if got, want := slices.Sorted(maps.Keys(answers)), described(t).Answered(); !slices.Equal(got, want) {
 		t.Errorf("types are compared of %q, answered are %q", got, want)
@@ -70,7 +70,7 @@ func TestTypesAreDescribed(t *testing.T) {
 		}
 	}
 	for schema, body := range map[string]any{
-		"NewDevice": greentally.Device{}, "NewRecord": greentally.Record{}, "FirstStep": greentally.Step{}, "NextStep": greentally.Step{},
+		"NewDevice": greentally.Device{}, "NewRecord": greentally.Record{}, "FirstStep": greentally.Step{}, "NextStep": greentally.Step{}, "NewSilence": web.Wish{},
 	} {
 		for _, wrong := range described(t).Takes(schema, reflect.TypeOf(body)) {
 			t.Error(wrong)

@@ -42,6 +42,7 @@ type backend struct {
 	err     error
 	asked   []string
 	audited []string
+	who     string
 	record  greentally.Record
 	device  greentally.Device
 }
@@ -134,8 +135,20 @@ func newServer() (*web.Server, *backend) {
 			return b.ask("adopt")
 		},
 		Exports: b.exports(),
-		Status:  func(context.Context) (any, error) { return json.RawMessage(statusFixture), b.ask("status") },
-		Ready:   func(context.Context) error { return b.err },
+		Silences: web.Silences{
+			List: func(_ context.Context, community string) ([]greentally.Silence, error) {
+				return []greentally.Silence{silenceFixture(community)}, b.ask("silences %s", community)
+			},
+			Add: func(_ context.Context, s greentally.Silence) (greentally.Silence, error) {
+				s.ID = "S1"
+				return s, b.ask("silence %s %s%s for %v: %s", s.Community, s.Rule, s.Device, s.Until.Sub(s.Since), s.Why)
+			},
+			End: func(_ context.Context, community, id string) error { return b.ask("end silence %s %s", community, id) },
+			Now: func() time.Time { return noon },
+			Who: func(context.Context) string { return b.who },
+		},
+		Status: func(context.Context) (any, error) { return json.RawMessage(statusFixture), b.ask("status") },
+		Ready:  func(context.Context) error { return b.err },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintln(w, "greentally_up 1")
 		}),
@@ -288,6 +301,17 @@ var routes = append(exportRoutes(), []route{
 	{pattern: "POST /api/v1/deadletters/{id}/delete", path: "/api/v1/deadletters/7/delete", body: "{}", asked: "delete 7", want: `{"id": 7}`},
 	{pattern: "GET /api/v1/alerts", path: "/api/v1/alerts", want: "[" + alertFixture + "]"},
 	{pattern: "GET /api/v1/communities/{community}/alerts", path: "/api/v1/communities/jiayuan/alerts?month=2026-10", asked: "alerts jiayuan 2026-10", want: "[" + with(alertFixture, "ended", `"2026-10-08T05:00:00Z"`) + "]"},
+	{
+		pattern: "GET /api/v1/communities/{community}/silences", path: "/api/v1/communities/jiayuan/silences", asked: "silences jiayuan",
+		want: `[{"id": "S1", "community": "jiayuan", "rule": "full", "device": "bin-1", "indicator": "rate", "further": ["severity=\"info\""], "acknowledges": true,
+			"since": "2026-10-08T04:00:00Z", "until": "2026-10-08T05:00:00Z", "by": "li", "why": "a drill"}]`,
+	},
+	{
+		pattern: "POST /api/v1/communities/{community}/silences", path: "/api/v1/communities/jiayuan/silences", body: `{"device": "bin-1", "for": "2h", "by": "li", "why": "replaced"}`,
+		asked: "silence jiayuan bin-1 for 2h0m0s: replaced",
+		want:  `{"id": "S1", "community": "jiayuan", "device": "bin-1", "since": "2026-10-08T04:00:00Z", "until": "2026-10-08T06:00:00Z", "by": "li", "why": "replaced"}`,
+	},
+	{pattern: "POST /api/v1/communities/{community}/silences/{id}/end", path: "/api/v1/communities/jiayuan/silences/S1/end", body: "{}", asked: "end silence jiayuan S1", want: `{"id": "S1"}`},
 	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered", asked: "discovered", want: "[" + discoveredFixture + "]"},
 	{
 		pattern: "POST /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices", body: deviceBody, asked: "adopt",
