@@ -200,6 +200,15 @@ func (w *Worker) Evidence(ctx context.Context, community string, month greentall
 	return w.evidence(ctx, community, month, asOf, attested.all, false)
 }
 
+// Totals returns what [Worker.Report] computes the indicators from.
+func (w *Worker) Totals(ctx context.Context, community string, month greentally.Month, asOf time.Time) (indicators.Evidence, error) {
+	attested, err := w.attested(ctx, community)
+	if err != nil {
+		return indicators.Evidence{}, err
+	}
+	return w.evidence(ctx, community, month, asOf, attested.all, true)
+}
+
 // compute is Report with the community's records at hand.
 func (w *Worker) compute(ctx context.Context, community string, month greentally.Month, asOf time.Time, records []greentally.Record) ([]greentally.IndicatorValue, error) {
 	e, err := w.evidence(ctx, community, month, asOf, records, true)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
+
 	"greentally"
 )
 
@@ -186,7 +188,19 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(pattern, handler)
 	}
 	mux.Handle("/", s.Identify(api))
-	return headers(sameOrigin.Handler(mux))
+	return headers(compressed(sameOrigin.Handler(mux)))
+}
+
+// compressed lets answers be compressed for who takes that, but for streams of events, which are
+// sent at once.
+func compressed(next http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypeFilter(func(media string) bool {
+		return !strings.HasPrefix(media, "text/event-stream") && gzhttp.DefaultContentTypeFilter(media)
+	}))
+	if err != nil {
+		panic("BUG: " + err.Error()) // the options are as they are
+	}
+	return wrap(next)
 }
 
 // onlyFor lets those pass who may do an action with what belongs to no community.
@@ -212,6 +226,8 @@ func (s *Server) audited(answer func(*http.Request) (any, error)) func(*http.Req
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "same-origin")
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)

@@ -90,9 +90,10 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// isPage reports whether a person asks for a page, as opposed to a program.
+// isPage reports whether a person asks for a page, as opposed to a program, or a script of a page
+// that was there before.
 func (g *Gate) isPage(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") &&
+	return r.Header.Get("HX-Request") == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html") &&
 		!slices.ContainsFunc(g.API, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) })
 }
 

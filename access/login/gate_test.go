@@ -43,6 +43,7 @@ func TestIdentify(t *testing.T) {
 
 		{"an API path", with, "/api/x", func(r *http.Request) { r.Header.Set("Accept", html) }, 401, "log in"},
 		{"a page", with, "/a/b?c=d&e", func(r *http.Request) { r.Header.Set("Accept", html) }, 303, "/login?next=%2Fa%2Fb%3Fc%3Dd%26e"},
+		{"a part of a page, asked for by its script", with, "/a", func(r *http.Request) { r.Header.Set("Accept", html); r.Header.Set("HX-Request", "true") }, 401, "log in"},
 		{"a page, asked for by a program", with, "/a", func(r *http.Request) { r.Header.Set("Accept", "*/*") }, 401, "log in"},
 		{"a form", with, "/a", func(r *http.Request) { r.Method = "POST"; r.Header.Set("Accept", html) }, 401, "log in"},
 		{"a made-up session", with, "/api/x", func(r *http.Request) {

@@ -252,6 +252,14 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if mailer != nil {
 		exports.mailer = mailer
 	}
+	looked := newRecent(time.Now, func(ctx context.Context, community string, month greentally.Month) (figures, error) {
+		evidence, err := reporter.Totals(ctx, community, month, time.Now())
+		if err != nil {
+			return figures{}, err
+		}
+		values, workings := set.Workings(evidence)
+		return figures{values: values, workings: workings}, nil
+	})
 	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
@@ -265,6 +273,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		case copies <- struct{}{}:
 		default: // it is asked for already
 		}
+		looked.forget(r.Community)
 		news.Tell(r.Community)
 		return r, nil
 	}
@@ -461,14 +470,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	shown := &pages.Pages{
 		Server: server, Person: person, Account: entrance.account(), News: news, Now: time.Now,
-		Values: up.report,
+		Values: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+			f, err := looked.get(ctx, community, month)
+			return f.values, err
+		},
 		Workings: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
-			evidence, err := reporter.Evidence(ctx, community, month, time.Now())
-			if err != nil {
-				return nil, nil, err
-			}
-			values, workings := set.Workings(evidence)
-			return values, workings, nil
+			f, err := looked.get(ctx, community, month)
+			return f.values, f.workings, err
 		},
 		Stored:      store.Indicators,
 		Assessments: store.Assessments,

@@ -22,7 +22,7 @@ func TestAccount(t *testing.T) {
 	me := pages.Me{Name: "li", Display: "李<娜>", LoggedIn: true, Password: true, Roles: []pages.Role{{Name: "manager", Communities: []string{"quiet", "gone"}}, {Name: "monitor"}}}
 	var result error
 	var done, audited []string
-	p := newPages()
+	p, _ := newPages()
 	p.Account = pages.Account{
 		Me: func(context.Context) pages.Me { return me },
 		ChangePassword: func(_ http.ResponseWriter, _ *http.Request, old, password string) error {
@@ -40,10 +40,7 @@ func TestAccount(t *testing.T) {
 	p.Audit = func(_ *http.Request, action, community string, err error) {
 		audited = append(audited, fmt.Sprint(action, community, " ", err))
 	}
-	handler, err := p.Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := handlerOf(t, p)
 	ask := func(method, target, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -138,7 +135,7 @@ func TestOpenIDEntrance(t *testing.T) {
 	}
 	ask := func(target string) *httptest.ResponseRecorder {
 		t.Helper()
-		handlers, err := e.Handlers(newPages())
+		handlers, err := e.Handlers(first(newPages()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ func unitOf(q greentally.Quantity) string {
 	if isRatio(q) {
 		return "%"
 	}
-	if name, known := map[string]string{"Cel": "℃", "m3": "m³"}[q.Unit]; known {
+	if name, known := map[string]string{"Cel": "℃", "m3": "m³", "count": ""}[q.Unit]; known {
 		return name
 	}
 	return q.Unit

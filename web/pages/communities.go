@@ -114,7 +114,8 @@ func (p *Pages) state(d *greentally.Device) state {
 type overview struct {
 	Month      greentally.Month
 	Indicators []greentally.IndicatorValue // with a target and evidence
-	Alerts     []told
+	Alerts     []told                      // the first of them
+	More       int                         // alerts that are left out
 	Fullest    []state
 	Sites      []site
 }
@@ -124,8 +125,11 @@ type site struct {
 	Devices []state
 }
 
-// fullestShown is how many bins stand at the top of a community's page.
-const fullestShown = 6
+// How many bins and alerts stand at the top of a community's page.
+const (
+	fullestShown = 6
+	alertsShown  = 6
+)
 
 func (p *Pages) community(v *view) (any, error) {
 	month, err := v.month()
@@ -139,6 +143,9 @@ func (p *Pages) community(v *view) (any, error) {
 	o := overview{Month: month, Sites: p.sites(v.Community)}
 	if o.Alerts, err = p.told(v); err != nil {
 		return nil, err
+	}
+	if o.More = max(0, len(o.Alerts)-alertsShown); o.More > 0 {
+		o.Alerts = o.Alerts[:alertsShown]
 	}
 	for _, value := range values {
 		if value.Target != nil && slices.ContainsFunc(value.Inputs, func(in greentally.InputValue) bool { return len(in.Devices)+len(in.Records) > 0 }) {

@@ -88,7 +88,7 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 	// The token stands in the address that a kiosk's browser begins with; then it has a cookie, and
 	// the address is without it.
 	enter := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Referrer-Policy", "no-referrer") // which would hold the token
 		community, err := e.EnterScreen(w, r, r.FormValue("token"))
 		wait, tooOften := e.Wait(err)
 		switch {

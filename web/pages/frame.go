@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -126,6 +127,16 @@ func (f frame) Rounded(v *float64) string {
 	return strconv.FormatFloat(*v, 'f', places, 64)
 }
 
+// SiteName is what a site of the community is called.
+func (f frame) SiteName(id string) string {
+	for _, s := range f.Community.Sites {
+		if s.ID == id {
+			return cmp.Or(s.Name.In(f.Language), id)
+		}
+	}
+	return id
+}
+
 // ValueTitle is what a value or a text of a record is called.
 func (f frame) ValueTitle(t greentally.RecordType, name string) string {
 	for _, value := range t.Values {
@@ -193,6 +204,14 @@ func (f frame) RowDate(row greentally.WorkingRow) string {
 	return row.Date.String()
 }
 
+// RowDay is the day of a contribution.
+func (f frame) RowDay(row greentally.WorkingRow) greentally.Date {
+	if !row.Time.IsZero() {
+		return greentally.DateOf(row.Time, f.Location)
+	}
+	return row.Date
+}
+
 // ValueOf writes a reading's value of a quantity.
 func (f frame) ValueOf(r greentally.Reading, q greentally.Quantity) string {
 	v, has := r.Value(q.Name)
@@ -210,5 +229,5 @@ func valueText(q greentally.Quantity, v greentally.Value) string {
 	if isRatio(q) {
 		return strconv.FormatFloat(math.Round(1000*v.Number)/10, 'f', -1, 64) + " %"
 	}
-	return fmt.Sprintf("%s %s", strconv.FormatFloat(math.Round(100*v.Number)/100, 'f', -1, 64), unitOf(q))
+	return strings.TrimSpace(strconv.FormatFloat(math.Round(100*v.Number)/100, 'f', -1, 64) + " " + unitOf(q))
 }

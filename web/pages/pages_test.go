@@ -1,105 +1,30 @@
 package pages_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 
 	"greentally"
 	"greentally/web"
-	"greentally/web/pages"
 )
-
-var (
-	china = time.FixedZone("CST", 8*60*60)
-	noon  = time.Date(2026, 10, 8, 12, 0, 0, 0, china)
-	bin   = &greentally.Device{Community: "jiayuan", ID: "bin-1", Name: greentally.Text{ZH: "一号桶", EN: "Bin 1"}, Kind: "sorting_bin", Site: "e1", Stream: greentally.Food, Interval: greentally.Duration(10 * time.Minute)}
-	box   = &greentally.Device{Community: "jiayuan", ID: "box", Kind: "battery_box", Site: "e1", Interval: greentally.Duration(10 * time.Minute)}
-	limit = 0.9
-)
-
-// newPages shows a community of which some things are known. Names are such as would break a
-// page that writes them as they are.
-func newPages() *pages.Pages {
-	value, denominator := 0.97, 100.0
-	numerator := 97.0
-	rate := greentally.IndicatorValue{
-		Community: "jiayuan", Month: greentally.Month{Year: 2026, Month: time.October}, Indicator: "recyclable_capture", Title: greentally.Text{ZH: "可回收垃圾回收率", EN: "Recyclable capture"},
-		Unit: "ratio", Value: &value, Numerator: &numerator, Denominator: &denominator, Completeness: 1, Verdict: greentally.Pass, Target: &greentally.Target{AtLeast: &limit},
-		Inputs: []greentally.InputValue{{Name: "recovered", Devices: []string{"bin-1"}}},
-	}
-	none := greentally.IndicatorValue{Community: "jiayuan", Month: rate.Month, Indicator: "bagged", Title: greentally.Text{ZH: "袋装率", EN: "Bagged"}, Unit: "ratio", Verdict: greentally.InsufficientData,
-		Reason: greentally.Text{ZH: "没有记录", EN: "there is no record"}}
-	both := []greentally.IndicatorValue{rate, none}
-	return &pages.Pages{
-		Person:  func(context.Context) string { return "" },
-		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
-		Server: &web.Server{
-			May: func(_ context.Context, a web.Action, community string) bool {
-				return a == web.Read && community != "others"
-			},
-			Communities: func() []*greentally.Community {
-				return []*greentally.Community{
-					{ID: "jiayuan", Name: greentally.Text{ZH: `嘉苑<script>alert(1)</script>`, EN: "Jiayuan & sons"}, Households: 3100, Sites: []greentally.Site{{ID: "e1", Name: greentally.Text{ZH: "一号门", EN: "Gate 1"}}}, Devices: []*greentally.Device{bin, box}},
-					{ID: "others", Name: greentally.Text{ZH: "别的社区", EN: "Others"}, Households: 10},
-					{ID: "quiet", Name: greentally.Text{ZH: "静园", EN: "Quiet"}, Households: 10},
-				}
-			},
-			Latest: func(key greentally.DeviceKey) (greentally.Reading, bool) {
-				return greentally.Reading{DeviceKey: key, Kind: "sorting_bin", Time: noon.Add(-2 * time.Minute), Values: []greentally.Value{{Quantity: "fill_ratio", Number: 0.95}, {Quantity: "mass_kg", Number: 31.4}}}, key == bin.Key()
-			},
-			Alerts: func() []greentally.Alert {
-				return []greentally.Alert{{Community: "jiayuan", Rule: "bin_overflowing", Severity: greentally.Critical, Device: "bin-1", Title: greentally.Text{ZH: "垃圾桶满溢", EN: "Bin overflows"},
-					Summary: greentally.Text{ZH: "95 %", EN: "95 %"}, Since: noon.Add(-time.Hour), Fired: noon.Add(-time.Hour)}}
-			},
-			Indicators: func(context.Context, string, greentally.Month) ([]greentally.IndicatorValue, error) { return both, nil },
-			DeviceDays: func(_ context.Context, q greentally.DeviceDayQuery) ([]greentally.DeviceDay, error) {
-				return []greentally.DeviceDay{{DeviceKey: bin.Key(), Date: q.From, Hours: 24, Readings: 144, Expected: 144}}, nil
-			},
-			Readings: func(_ context.Context, key greentally.DeviceKey, from, _ time.Time, _ int) ([]greentally.Reading, error) {
-				return []greentally.Reading{{DeviceKey: key, Time: from, Values: []greentally.Value{{Quantity: "mass_kg", Number: 12.345}}}}, nil
-			},
-			Log: slog.New(slog.DiscardHandler),
-		},
-		Workings: func(context.Context, string, greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
-			return both, []greentally.Working{
-				{Indicator: "recyclable_capture", Numerator: "recovered", Denominator: "recovered + left", Inputs: []greentally.InputWorking{{Name: "recovered", Kind: "sorting_bin", Value: "mass_kg.collected", Result: &numerator,
-					Rows: []greentally.WorkingRow{{Device: "bin-1", Date: greentally.Date{Year: 2026, Month: 10, Day: 7}, Amount: 12_300_000}, {ID: "01K8", Date: greentally.Date{Year: 2026, Month: 10, Day: 6}, Amount: 1}}}}},
-				{Indicator: "bagged"},
-			}, nil
-		},
-		Assessments: func(context.Context, string, greentally.Month) ([]greentally.Assessment, error) {
-			return []greentally.Assessment{{Scheme: "neimenggu", Title: greentally.Text{ZH: "内蒙古", EN: "Inner Mongolia"}, AtLeast: 10, AtMost: 98, Total: 100, Verdict: greentally.InsufficientData}}, nil
-		},
-		Location: func(string) (*time.Location, bool) { return china, true },
-		Kind: func(string) (*greentally.Kind, bool) {
-			return &greentally.Kind{Name: "sorting_bin", Quantities: []greentally.Quantity{
-				{Name: "fill_ratio", Unit: "/", Limit: &limit, Title: greentally.Text{ZH: "满溢度", EN: "Filling level"}}, {Name: "mass_kg", Unit: "kg", Title: greentally.Text{ZH: "质量", EN: "Mass"}},
-			}}, true
-		},
-		Now: func() time.Time { return noon },
-	}
-}
 
 func get(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
-	handler, err := newPages().Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	handlerOf(t, first(newPages())).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return w
 }
 
@@ -109,24 +34,56 @@ func TestPages(t *testing.T) {
 		status int
 		zh, en []string
 	}{
-		{"/", 200, []string{"嘉苑&lt;script&gt;", "1 紧急", "1 个桶已满", "一切正常"}, []string{"Jiayuan &amp; sons", "1 critical", "1 bins are full", "All is well"}},
-		{"/c/jiayuan", 200, []string{"垃圾桶满溢", "97.00 %", "≥ 90%", "一号桶", "95.0 %", "从未上报"}, []string{"Bin overflows", "Bin 1", "has never spoken"}},
-		{"/c/jiayuan/alerts", 200, []string{"紧急", "11:00"}, []string{"critical", "since 11:00"}},
-		{"/c/quiet/alerts", 200, []string{"当前没有告警"}, []string{"No alert holds now"}},
-		{"/c/jiayuan/indicators", 200, []string{"可回收垃圾回收率", "没有记录", "内蒙古", "month=2026-09"}, []string{"Recyclable capture", "there is no record"}},
+		{"/", 200, []string{"嘉苑&lt;script&gt;", "1 紧急", "1 警告", "1 个桶已满", "一切正常", "/deadletters"}, []string{"Jiayuan &amp; sons", "1 critical", "1 full", "All is well"}},
+		{"/c/jiayuan", 200, []string{"垃圾桶满溢", "97.00 %", "≥ 90%", "一号桶", "95.0 %", "从未上报", "已静默 · 王芳", "最满的桶", `hx-sse:connect="/c/jiayuan/events"`}, []string{"Bin overflows", "Bin 1", "has never spoken", "silenced"}},
+		{"/c/jiayuan/alerts", 200, []string{"紧急", "11:00", "请清运", "我来处理", "此设备的全部告警", "桶已倾倒", "/c/jiayuan/silences/S1/end"}, []string{"critical", "since 11:00", "I am on it"}},
+		{"/c/jiayuan/alerts?done=silenced", 200, []string{"已静默。"}, []string{"Silenced."}},
+		{"/c/jiayuan/alerts?done=nonsense", 200, []string{"紧急"}, nil},
+		{"/c/quiet/alerts", 200, []string{"当前没有告警", "没有静默"}, []string{"No alert holds now"}},
+		{"/c/jiayuan/indicators", 200, []string{"可回收垃圾回收率", "没有记录", "内蒙古", "month=2026-09", "10–98 / 100", "/c/jiayuan/assessments/neimenggu?month=2026-10"}, []string{"Recyclable capture", "there is no record"}},
 		{"/c/jiayuan/indicators?month=2026-09", 200, []string{"month=2026-08"}, nil},
-		{"/c/jiayuan/indicators/recyclable_capture", 200, []string{"recovered &#43; left", "12.3", "/c/jiayuan/devices/bin-1?day=2026-10-07", "01K8"}, []string{"What it comes from"}},
+		{"/c/jiayuan/indicators/recyclable_capture", 200, []string{"recovered &#43; left", "device=bin-1", "13</td>", "device=bin-2", "/c/jiayuan/records/01K8", "AUDIT1", "<td>12:00</td>", "bin-1?day=2026-10-08", "近 12 个月", "91"}, []string{"What it comes from", "The last 12 months"}},
+		{"/c/jiayuan/indicators/recyclable_capture?device=bin-1", 200, []string{"12.3", "/c/jiayuan/devices/bin-1?day=2026-10-07", "mass_kg.collected = 12.3; x = true", "全部设备"}, nil},
 		{"/c/jiayuan/indicators/bagged", 200, []string{"没有记录"}, []string{"there is no record"}},
-		{"/c/jiayuan/devices/bin-1", 200, []string{"31.4 kg", "?day=2026-09-09", "11:58"}, []string{"Filling level"}},
-		{"/c/jiayuan/devices/bin-1?day=2026-10-07", 200, []string{"12.35 kg", "2026-10-07 00:00"}, nil},
-		{"/c/jiayuan/devices/box", 200, []string{"从未上报"}, nil},
+		{"/c/jiayuan/assessments/neimenggu", 200, []string{"噪声", "1–5 / 5", "没有检查", "否决项", "/c/jiayuan/records/R1", "可回收垃圾回收率"}, []string{"nobody looked", "veto"}},
+		{"/c/jiayuan/devices/bin-1", 200, []string{"31.4 kg", "?day=2026-09-09", "11:58", "垃圾桶满溢", "一号门", "?day=2026-10-07", `"unit":"kg"`, "投入"}, []string{"Filling level", "put in"}},
+		{"/c/jiayuan/devices/bin-1?day=2026-10-07", 200, []string{"12.35 kg", "2026-10-07 00:00", "后一天", "null"}, nil},
+		{"/c/jiayuan/devices/bin-1?day=2026-01-07", 200, []string{"?day=2026-01-22"}, nil},
+		{"/c/jiayuan/devices/box", 200, []string{"从未上报", "电池箱过热"}, nil},
+		{"/c/jiayuan/records", 200, []string{"问卷调查", "asked = 200", "已被更正或撤回", "/c/jiayuan/records/new"}, []string{"Survey"}},
+		{"/c/quiet/records?month=2026-01", 200, []string{"这个月没有记录"}, []string{"There is no record of this month"}},
+		{"/c/jiayuan/records/R1", 200, []string{"调查人数", "&lt;script&gt;", "照片.jpg", "2.0 MiB", `<img src="/api/v1/communities/jiayuan/attachments/` + hash, "更正", "撤回"}, []string{"People asked"}},
+		{"/c/jiayuan/records/R0", 200, []string{"已被更正或撤回"}, nil},
+		{"/c/jiayuan/records/R2", 200, []string{"厨余垃圾", "清运单位", "/c/jiayuan/devices/bin-1?day=2026-10-06"}, nil},
+		{"/c/jiayuan/records/new", 200, []string{"记录什么", `value="haul_ticket"`}, nil},
+		{"/c/jiayuan/records/new?type=survey", 200, []string{`name="value.asked"`, "可不填", `value="2026-10-08"`, `type="file"`}, []string{"People who know"}},
+		{"/c/jiayuan/records/new?type=haul_ticket", 200, []string{`name="stream"`, `name="until"`, `name="at"`, `name="item"`, "neimenggu/noise", `<option value="bin-1"`, `name="text.carrier"`, "landfill", `name="name.0"`}, nil},
+		{"/c/jiayuan/records/new?replaces=R2", 200, []string{`name="replaces" value="R2"`, `value="2026-10-08T12:00"`, "&lt;script&gt;", `<option value="food" selected>`, `value="kg"`, `value="12.5"`}, nil},
+		{"/c/jiayuan/reports", 200, []string{"exports/2026-09?lang=zh&amp;format=xlsx", "/api/v1/bundles/" + hash, "RWSkey", "已申报", "内蒙古"}, []string{"lang=en"}},
+		{"/c/jiayuan/reports?month=2026-10", 200, []string{"exports/2026-10?lang=zh&amp;format=zip"}, nil},
+		{"/c/jiayuan/applications/A1", 200, []string{"0.97", "0.96", "已调研", "&lt;script&gt;", "3.0 MiB"}, []string{"surveyed"}},
+		{"/c/jiayuan/applications/A2", 200, []string{"命名级别", "国家级"}, nil},
+		{"/c/jiayuan/discovered", 200, []string{"new-1", "nowhere", "&lt;script&gt;", `<option value="sorting_bin" selected>`, "<option>senml", "一号门 (e1)"}, []string{"Sorting bin"}},
+		{"/deadletters", 200, []string{"bad_payload", "�&lt;script&gt;", "/deadletters/7/replay"}, nil},
+		{"/deadletters?after=7", 200, []string{"after 7"}, nil},
+		{"/screen/jiayuan", 200, []string{"97.0<small>%", "1234<small>kWh", "1234 小时", "650 kg", "2.3<small>kg", "102 节 5 号电池", "95 %", "请投放到空桶", "3100", "80.0 kg"}, []string{"2.3<small>kg", "Thank you"}},
+		{"/screen/jiayuan?site=e2", 200, []string{"3100"}, nil},
+		{"/account", 200, []string{"我的账户"}, []string{"My account"}},
+
 		{"/c/others", 404, []string{"没有这个页面"}, nil},
-		{"/c/others/indicators", 404, []string{"没有这个页面"}, nil},
 		{"/c/nobody", 404, []string{"没有这个页面"}, []string{"There is no such page"}},
 		{"/c/jiayuan/devices/none", 404, []string{"没有这个页面"}, nil},
 		{"/c/jiayuan/indicators/none", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/assessments/none", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/records/none", 404, []string{"没有这个页面"}, nil},
+		{"/c/quiet/records/R1", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/records/new?type=none", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/records/new?replaces=none", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/applications/none", 404, []string{"没有这个页面"}, nil},
+		{"/c/jiayuan/applications/theirs", 404, []string{"没有这个页面"}, nil},
 		{"/c/jiayuan/indicators?month=October", 400, []string{"month"}, nil},
 		{"/c/jiayuan/devices/bin-1?day=today", 400, []string{"day"}, nil},
+		{"/deadletters?after=x", 400, []string{"after"}, nil},
 	} {
 		for language, want := range map[string][]string{"zh": tt.zh, "en": tt.en} {
 			path := tt.path + map[bool]string{true: "&", false: "?"}[strings.Contains(tt.path, "?")] + "lang=" + language
@@ -140,11 +97,13 @@ func TestPages(t *testing.T) {
 					t.Errorf("%s lacks %q:\n%s", path, text, body)
 				}
 			}
-			if strings.Contains(body, "别的社区") || strings.Contains(body, "Others") {
-				t.Errorf("%s shows another's community", path)
+			for _, never := range []string{"别的社区", "Others", hostile, "ZgotmplZ", "%!"} {
+				if strings.Contains(body, never) {
+					t.Errorf("%s has %q: %s", path, never, body)
+				}
 			}
-			if strings.Contains(body, "<script>alert") || strings.Contains(body, "ZgotmplZ") {
-				t.Errorf("%s writes what it should not: %s", path, body)
+			if strings.HasPrefix(tt.path, "/c/jiayuan/discovered") && strings.Contains(body, "elsewhere") {
+				t.Errorf("%s shows a stranger of another community", path)
 			}
 			if _, err := html.Parse(strings.NewReader(body)); err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -156,102 +115,316 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestEntrance logs in and out: what was wrong is said, and what was asked for comes after.
-func TestEntrance(t *testing.T) {
-	tooOften, wrong := errors.New("too often"), errors.New("wrong")
-	var results []error
-	e := &pages.Entrance{
-		LogIn: func(_ http.ResponseWriter, _ *http.Request, name, password string) error {
-			if name != "li" || password != "a long password" {
-				return wrong
+// post sends a form.
+func post(t *testing.T, handler http.Handler, path string, fields url.Values) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w
+}
+
+// forms are all that can be sent, with what it does.
+var forms = []struct {
+	pattern, path, fields string
+	next, done            string
+}{
+	{"POST /c/{community}/silences", "/c/jiayuan/silences", "do=acknowledge&rule=bin_overflowing&device=bin-1", "/c/jiayuan/alerts?done=acknowledged", "silence jiayuan bin_overflowing/bin-1 for 24h0m0s by 值班人员: "},
+	{"POST /c/{community}/silences", "/c/jiayuan/silences", "rule=&device=bin-1&for=4h&why=new+bin", "/c/jiayuan/alerts?done=silenced", "silence jiayuan /bin-1 for 4h0m0s by 值班人员: new bin"},
+	{"POST /c/{community}/silences/{id}/end", "/c/jiayuan/silences/S1/end", "", "/c/jiayuan/alerts?done=unsilenced", "end silence jiayuan S1"},
+	{"POST /c/{community}/records", "/c/jiayuan/records", "type=survey&date=2026-10-08&value.asked=200&by=li", "/c/jiayuan/records/R9?done=recorded", "record jiayuan survey"},
+	{"POST /c/{community}/records/{id}/withdraw", "/c/jiayuan/records/R1/withdraw", "why=twice&by=li", "/c/jiayuan/records/R1?done=withdrawn", "record jiayuan survey"},
+	{"POST /c/{community}/applications", "/c/jiayuan/applications", "scheme=neimenggu&month=2026-10&by=li", "/c/jiayuan/applications/A1?done=begun", `step "" to draft of jiayuan`},
+	{"POST /c/{community}/applications/{id}/steps", "/c/jiayuan/applications/A1/steps", "to=surveyed&by=li&on=2026-10-08", "/c/jiayuan/applications/A1?done=stepped", `step "A1" to surveyed of `},
+	{"POST /c/{community}/applications/{id}/steps", "/c/jiayuan/applications/A2/steps", "to=named&by=li&level=city&until=2029-10-08", "/c/jiayuan/applications/A2?done=stepped", `step "A2" to named of `},
+	{"POST /c/{community}/discovered", "/c/jiayuan/discovered", "id=new-1&address=new-1&kind=sorting_bin&profile=native&site=e1&stream=food&interval=15m", "/c/jiayuan/devices/new-1?done=adopted", "adopt jiayuan/new-1"},
+	{"POST /deadletters/{id}/replay", "/deadletters/7/replay", "", "/deadletters?done=replayed", "replay 7"},
+	{"POST /deadletters/{id}/delete", "/deadletters/7/delete", "", "/deadletters?done=deleted", "delete 7"},
+}
+
+func TestForms(t *testing.T) {
+	for _, tt := range forms {
+		fields, err := url.ParseQuery(tt.fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, b := newPages()
+		w := post(t, handlerOf(t, p), tt.path, fields)
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != tt.next || strings.Join(b.done, "; ") != tt.done {
+			t.Errorf("%s %s: %d to %q, did %q; want %q and %q", tt.path, tt.fields, w.Code, w.Header().Get("Location"), b.done, tt.next, tt.done)
+		}
+		community := map[bool]string{true: "jiayuan", false: ""}[strings.HasPrefix(tt.path, "/c/")]
+		if want := []string{tt.pattern + " " + community + " true"}; !slices.Equal(b.audited, want) {
+			t.Errorf("%s: audited %q, want %q", tt.path, b.audited, want)
+		}
+
+		// Whoever may only read is refused, and that is audited.
+		p, b = newPages()
+		p.May = func(_ context.Context, a web.Action, community string) bool { return a == web.Read && community != "" }
+		if w := post(t, handlerOf(t, p), tt.path, fields); w.Code != http.StatusForbidden || len(b.done) > 0 || len(b.audited) != 1 || !strings.HasSuffix(b.audited[0], "false") {
+			t.Errorf("%s by a reader: %d, did %q, audited %q", tt.path, w.Code, b.done, b.audited)
+		}
+
+		// What is refused is said on the page, and what failed is not.
+		for _, refusal := range []struct {
+			err    error
+			status int
+			want   string
+		}{
+			{fmt.Errorf("%w: the device is <b>known</b>", web.ErrBadRequest), 400, "未完成：the device is &lt;b&gt;known"}, {fmt.Errorf("%w: record R1 says the same", web.ErrConflict), 409, "未完成：record R1 says the same"}, {errors.New("the disk is on fire"), 500, "出错了"},
+		} {
+			p, b = newPages()
+			b.err = refusal.err
+			w := post(t, handlerOf(t, p), tt.path, fields)
+			if w.Code != refusal.status || !strings.Contains(w.Body.String(), refusal.want) || strings.Contains(w.Body.String(), "on fire") {
+				t.Errorf("%s, %v: %d %s", tt.path, refusal.err, w.Code, w.Body)
 			}
-			err := results[0]
-			results = results[1:]
-			return err
-		},
-		LogOut: func(http.ResponseWriter, *http.Request) error { return nil },
-		Local:  func(next string) string { return "/" + strings.TrimLeft(next, "/") },
-		Wait:   func(err error) (time.Duration, bool) { return 30 * time.Second, errors.Is(err, tooOften) },
-		Wrong:  func(err error) bool { return errors.Is(err, wrong) },
-	}
-	handlers, err := e.Handlers(newPages())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ask := func(pattern, target, body string) *httptest.ResponseRecorder {
-		method, _, _ := strings.Cut(pattern, " ")
-		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		w := httptest.NewRecorder()
-		handlers[pattern].ServeHTTP(w, r)
-		return w
-	}
-	if w := ask("GET /login", "/login?next=/c/jiayuan", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `value="/c/jiayuan"`) {
-		t.Errorf("the page: %d %s", w.Code, w.Body)
-	}
-	results = []error{nil, tooOften, errors.New("the disk is full")}
-	for _, tt := range []struct {
-		form   string
-		status int
-		want   string
-	}{
-		{"name=li&password=a+long+password&next=/c/jiayuan", 303, ""}, {"name=li&password=a+long+password", 429, "尝试次数过多"}, {"name=li&password=a+long+password", 503, "出错了"},
-		{"name=li&password=x", 401, "用户名或密码不对"}, {"name=%3Cb%3E&password=x", 401, `value="&lt;b&gt;"`},
-	} {
-		w := ask("POST /login", "/login", tt.form)
-		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || tt.status == 303 && w.Header().Get("Location") != "/c/jiayuan" || tt.status == 429 && w.Header().Get("Retry-After") != "31" {
-			t.Errorf("%s: %d %v\n%s", tt.form, w.Code, w.Header(), w.Body)
 		}
-		if strings.Contains(w.Body.String(), "long password") {
-			t.Errorf("%s: the page has the password", tt.form)
-		}
-	}
-	if w := ask("POST /logout", "/logout", ""); w.Code != 303 || w.Header().Get("Location") != "/login" {
-		t.Errorf("out: %d %v", w.Code, w.Header())
-	}
-	if w := ask("GET /static/", "/static/pages.css", ""); w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Content-Type"), "text/css") {
-		t.Errorf("the style sheet: %d %s", w.Code, w.Header())
 	}
 }
 
-// TestWords looks for the words that templates use: each is there in both languages.
-func TestWords(t *testing.T) {
-	known := map[string]bool{}
-	for _, file := range []string{"words.go", "account.go"} {
-		source, err := os.ReadFile(file)
+// TestBadForms sends forms that somebody has to mend.
+func TestBadForms(t *testing.T) {
+	for _, tt := range []struct {
+		path, fields string
+		status       int
+		want         string
+	}{
+		{"/c/jiayuan/silences", "device=bin-1&for=4h", 400, "请填写原因"},
+		{"/c/jiayuan/silences", "device=bin-1&for=long&why=x", 400, "时长无效"},
+		{"/c/jiayuan/silences", "for=4h&why=x", 400, "say which alerts"},
+		{"/c/jiayuan/silences", "do=acknowledge&rule=none&device=bin-1", 404, "没有这个"},
+		{"/c/jiayuan/records", "type=none", 404, "没有这个"},
+		{"/c/jiayuan/records", "type=survey&date=today&value.asked=many&by=li", 400, "日期: 不是日期"},
+		{"/c/jiayuan/records", "type=survey&date=2026-10-08&value.asked=many&by=li", 400, `调查人数: 不是数`},
+		{"/c/jiayuan/records", "type=survey&date=2026-10-08&value.asked=many&by=li", 400, `value="many"`},
+		{"/c/jiayuan/records", "type=haul_ticket&date=2026-10-08&until=x&at=noon&name.1=kg&number.1=y&by=li", 400, "时刻: 不是时刻"},
+		{"/c/jiayuan/records/R1/withdraw", "by=li", 400, "请填写原因"},
+		{"/c/jiayuan/records/none/withdraw", "by=li&why=x", 404, "没有这个"},
+		{"/c/jiayuan/applications", "scheme=neimenggu&month=October&by=li", 400, "月份无效"},
+		{"/c/jiayuan/applications", "scheme=neimenggu&month=2026-10", 400, "请填写原因"},
+		{"/c/jiayuan/applications/A1/steps", "to=surveyed&by=li&on=x", 400, "不是日期"},
+		{"/c/jiayuan/applications/A2/steps", "to=named&by=li&until=x", 400, "不是日期"},
+		{"/c/jiayuan/applications/A1/steps", "to=surveyed", 400, "请填写原因"},
+		{"/c/jiayuan/applications/theirs/steps", "to=surveyed&by=li", 404, "没有这个"},
+		{"/c/jiayuan/discovered", "id=new-1&interval=often", 400, "时长无效"},
+		{"/deadletters/x/replay", "", 404, "没有这个"},
+		{"/deadletters/x/delete", "", 404, "没有这个"},
+	} {
+		fields, err := url.ParseQuery(tt.fields)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`"([a-z_]+)": +\{"([^"]+)", "([^"]+)"\}`).FindAllStringSubmatch(string(source), -1) {
-			if known[m[1]] {
-				t.Errorf("%s: %s is there twice", file, m[1])
-			}
-			known[m[1]] = true
+		p, b := newPages()
+		w := post(t, handlerOf(t, p), tt.path, fields)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || len(b.done) > 0 {
+			t.Errorf("%s %s: %d, did %q\n%s\nwant %d and %q", tt.path, tt.fields, w.Code, b.done, w.Body, tt.status, tt.want)
 		}
 	}
-	files, err := filepath.Glob("templates/*.html")
-	if err != nil || len(files) == 0 {
+}
+
+// TestRecordForm hands in a record with files: all of it is kept; what is refused can be sent again
+// without them.
+func TestRecordForm(t *testing.T) {
+	send := func(p http.Handler, fields map[string][]string, files ...string) *httptest.ResponseRecorder {
+		t.Helper()
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			for _, value := range fields[name] {
+				if err := form.WriteField(name, value); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, name := range files {
+			part, err := form.CreateFormFile("file", name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := "photo"
+			if strings.HasPrefix(name, "huge") {
+				content = strings.Repeat("x", greentally.MaxAttachment+1)
+			}
+			if name == "" {
+				content = ""
+			}
+			if _, err := part.Write([]byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := form.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/c/jiayuan/records", &body)
+		r.Header.Set("Content-Type", form.FormDataContentType())
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		return w
+	}
+	whole := map[string][]string{"type": {"haul_ticket"}, "date": {"2026-10-08"}, "until": {"2026-10-09"}, "at": {"2026-10-08T09:30"}, "end": {"2026-10-08T10:00"}, "stream": {"food"}, "device": {"bin-1"}, "item": {"neimenggu/noise"},
+		"name.0": {"kg"}, "number.0": {"12.5"}, "text.carrier": {" 环卫所 "}, "by": {"li"}, "why": {"x"}, "replaces": {"R2"}}
+	p, b := newPages()
+	if w := send(handlerOf(t, p), whole, "照片.jpg", "", "b.pdf"); w.Code != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	if got := strings.Join(b.done, "; "); got != "attach jiayuan 照片.jpg 5; attach jiayuan b.pdf 5; record jiayuan haul_ticket" {
+		t.Errorf("did %s", got)
+	}
+	r := b.added
+	if r.Date.String() != "2026-10-08" || r.Until.String() != "2026-10-09" || r.At.UTC().Format("15:04") != "01:30" || r.End.UTC().Format("15:04") != "02:00" || r.Stream != greentally.Food || r.Device != "bin-1" || r.Item != "neimenggu/noise" ||
+		len(r.Values) != 1 || r.Values["kg"] != 12.5 || r.Texts["carrier"] != "环卫所" || r.By != "li" || r.Why != "x" || r.Replaces != "R2" || len(r.Attachments) != 2 || r.Attachments[0].SHA256 != hash {
+		t.Errorf("the record is %+v", r)
+	}
+
+	p, b = newPages()
+	w := send(handlerOf(t, p), map[string][]string{"type": {"survey"}, "date": {"x"}, "value.asked": {"1"}, "by": {"li"}}, "a.jpg")
+	if kept := `name="kept" value="` + hash + ` a.jpg" checked`; w.Code != 400 || !strings.Contains(w.Body.String(), kept) || len(b.done) != 1 {
+		t.Errorf("refused: %d, did %q, lacks %s\n%s", w.Code, b.done, kept, w.Body)
+	}
+	p, b = newPages()
+	if w := send(handlerOf(t, p), map[string][]string{"type": {"survey"}, "date": {"2026-10-08"}, "value.asked": {"1"}, "by": {"li"}, "kept": {hash + " a.jpg", "nonsense"}}); w.Code != 303 || len(b.added.Attachments) != 1 || b.added.Attachments[0] != (greentally.Attachment{SHA256: hash}) {
+		t.Errorf("sent again: %d %+v", w.Code, b.added)
+	}
+
+	many := strings.Fields(strings.Repeat("a.jpg ", 13))
+	for name, tt := range map[string]struct {
+		fields map[string][]string
+		files  []string
+		want   string
+	}{
+		"a file too large": {whole, []string{"huge.jpg"}, "huge.jpg: 文件超过 20 MiB"}, "too many files": {whole, many, "最多 12 个文件"},
+		"a field too large": {map[string][]string{"why": {strings.Repeat("x", 70<<10)}}, nil, "表单没有完整到达"},
+	} {
+		p, b := newPages()
+		if w := send(handlerOf(t, p), tt.fields, tt.files...); w.Code != 400 || !strings.Contains(w.Body.String(), tt.want) || strings.Contains(strings.Join(b.done, " "), "record") {
+			t.Errorf("%s: %d, did %q", name, w.Code, b.done)
+		}
+	}
+	p, b = newPages()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/c/jiayuan/records", strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\nsur"))
+	req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	rec := httptest.NewRecorder()
+	handlerOf(t, p).ServeHTTP(rec, req)
+	if rec.Code != 400 || len(b.done) > 0 {
+		t.Errorf("half of a form: %d, did %q", rec.Code, b.done)
+	}
+}
+
+// TestNobodyGetsAtOthers asks for every page, and sends every form, of a community that the asker
+// may not see: nothing is done, and nothing tells that it is there.
+func TestNobodyGetsAtOthers(t *testing.T) {
+	p, b := newPages()
+	p.May = func(_ context.Context, _ web.Action, community string) bool { return community == "jiayuan" }
+	all, err := p.Handlers()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	handler := handlerOf(t, p)
+	own := map[string]bool{"GET /{$}": true, "GET /events": true, "GET /account": true, "GET /account/": true, "POST /account/password": true, "POST /account/language": true}
+	seen := 0
+	for pattern := range all {
+		method, path, _ := strings.Cut(pattern, " ")
+		if own[pattern] {
+			continue
 		}
-		for _, m := range regexp.MustCompile(`\.T "([a-z_]+)"`).FindAllStringSubmatch(string(text), -1) {
-			if !known[m[1]] {
-				t.Errorf("%s: there is no word %s", file, m[1])
-			}
+		seen++
+		path = strings.NewReplacer("{community}", "others", "{device}", "bin-1", "{indicator}", "recyclable_capture", "{scheme}", "neimenggu", "{id}", "1").Replace(path)
+		if strings.ContainsAny(path, "{}") {
+			t.Fatalf("%s: the test does not know what to put for its parts", pattern)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("by=li&why=x&for=1h&device=bin-1&type=survey&date=2026-10-08&to=surveyed&month=2026-10&scheme=neimenggu"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound && (w.Code != http.StatusForbidden || strings.Contains(pattern, "{community}")) {
+			t.Errorf("%s: status %d", pattern, w.Code)
+		}
+		if strings.Contains(w.Body.String(), "别的社区") || len(b.done) > 0 {
+			t.Errorf("%s: did %q, %s", pattern, b.done, w.Body)
 		}
 	}
-	for _, name := range []string{"pass", "fail", "insufficient_data", "no_target", "critical", "warning", "info", "recyclable", "hazardous", "food", "residual",
-		"role_administrator", "role_manager", "role_assessor", "role_monitor", "role_screen", "openid_unknown", "openid_again", "openid_away", "too_often", "failed",
-		"passwords_differ", "wrong_old", "password_invalid", "password_changed", "language_changed", "not_logged_in"} {
-		if !known[name] {
-			t.Errorf("there is no word %s", name)
+	if seen < 24 {
+		t.Errorf("only %d routes were tried", seen)
+	}
+	for _, f := range forms {
+		if all[f.pattern] == nil {
+			t.Errorf("there is no %s", f.pattern)
 		}
 	}
-	if len(known) < 40 {
-		t.Error(fmt.Sprint("only ", len(known), " words were found"))
+	for pattern := range all {
+		known := slices.ContainsFunc(forms, func(f struct{ pattern, path, fields, next, done string }) bool { return f.pattern == pattern })
+		if strings.HasPrefix(pattern, "POST ") && !own[pattern] && !known {
+			t.Errorf("TestForms does not send %s", pattern)
+		}
+	}
+}
+
+// TestScreen lets a screen show its community's screen and nothing else, and the screen names nobody.
+func TestScreen(t *testing.T) {
+	p, _ := newPages()
+	p.May = func(_ context.Context, a web.Action, community string) bool {
+		return a == web.Screen && community == "jiayuan"
+	}
+	handler := handlerOf(t, p)
+	for path, status := range map[string]int{"/screen/jiayuan": 200, "/screen/quiet": 404, "/c/jiayuan": 404, "/c/jiayuan/records/R1": 404, "/deadletters": 403} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if w.Code != status {
+			t.Errorf("%s: %d, want %d", path, w.Code, status)
+		}
+		if path == "/screen/jiayuan" && regexp.MustCompile(`<a |<form|<input|王芳|li<`).MatchString(w.Body.String()) {
+			t.Errorf("the screen has something to click, or a name:\n%s", w.Body)
+		}
+	}
+}
+
+// TestLanguage chooses the language: now, before, one's own, or Chinese.
+func TestLanguage(t *testing.T) {
+	p, _ := newPages()
+	handler := handlerOf(t, p)
+	ask := func(path, cookie string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: "greentally_language", Value: cookie})
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	for _, tt := range []struct{ path, cookie, want string }{
+		{"/", "", "zh-CN"}, {"/?lang=en", "", "en"}, {"/", "en", "en"}, {"/?lang=zh", "en", "zh-CN"}, {"/?lang=fr", "de", "zh-CN"},
+	} {
+		if w := ask(tt.path, tt.cookie); w.Header().Get("Content-Language") != tt.want || !strings.Contains(w.Body.String(), `<html lang="`+tt.want+`"`) {
+			t.Errorf("%s with %q: %s", tt.path, tt.cookie, w.Header().Get("Content-Language"))
+		}
+	}
+	if got := ask("/c/jiayuan/indicators?month=2026-09&done=silenced", "").Body.String(); !strings.Contains(got, `href="/c/jiayuan/indicators?lang=en&amp;month=2026-09"`) {
+		t.Errorf("the way to the other language: %s", got)
+	}
+}
+
+// TestStatic holds files for long by their version, and has them all.
+func TestStatic(t *testing.T) {
+	p, _ := newPages()
+	page := httptest.NewRecorder()
+	handlerOf(t, p).ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	found := regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
+	if len(found) < 6 {
+		t.Fatalf("the page has %q", found)
+	}
+	files := staticOf(t)
+	for _, m := range found {
+		w := httptest.NewRecorder()
+		files.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, m[1], nil))
+		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Body.Len() == 0 {
+			t.Errorf("%s: %d %v", m[1], w.Code, w.Header())
+		}
+	}
+	w := httptest.NewRecorder()
+	files.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/static/vendor/LICENSE-echarts", nil))
+	if w.Code != http.StatusOK || strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+		t.Errorf("the licence: %d %v", w.Code, w.Header())
 	}
 }

@@ -191,6 +191,7 @@ func (p *Pages) trend(v *view, now greentally.IndicatorValue) ([]chart, error) {
 type assessment struct {
 	months
 	greentally.Assessment
+	Month  greentally.Month
 	Titles map[string]greentally.Text // of indicators
 }
 
@@ -208,7 +209,7 @@ func (p *Pages) assessment(v *view) (any, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("assessment by %q: %w", name, fs.ErrNotExist)
 	}
-	a := assessment{months: around(month), Assessment: all[i], Titles: map[string]greentally.Text{}}
+	a := assessment{months: around(month), Assessment: all[i], Month: month, Titles: map[string]greentally.Text{}}
 	values, err := p.Values(v.Context(), v.Community.ID, month)
 	for _, value := range values {
 		a.Titles[value.Indicator] = value.Title

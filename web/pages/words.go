@@ -25,7 +25,7 @@ func words() map[string][2]string {
 		"live": {"实时", "live"}, "offline": {"连接中断，正在重连…", "connection lost, trying again…"}, "home": {"首页", "Home"}, "back": {"返回", "Back"},
 
 		"households": {"户", "households"}, "critical": {"紧急", "critical"}, "warning": {"警告", "warning"}, "info": {"提示", "info"}, "full_bins": {"个桶已满", "full"},
-		"all_well": {"一切正常", "All is well"}, "fullest": {"最满的桶", "Fullest bins"}, "full": {"已满", "full"}, "filled": {"满溢度", "Filling level"},
+		"sites": {"点位", "Sites"}, "more_alerts": {"其余告警：", "More alerts:"}, "all_well": {"一切正常", "All is well"}, "fullest": {"最满的桶", "Fullest bins"}, "full": {"已满", "full"}, "filled": {"满溢度", "Filling level"},
 		"site": {"点位", "Site"}, "stream": {"类别", "Stream"}, "recyclable": {"可回收物", "recyclable"}, "hazardous": {"有害垃圾", "hazardous"}, "food": {"厨余垃圾", "food"}, "residual": {"其他垃圾", "residual"},
 
 		"no_alerts": {"当前没有告警。", "No alert holds now."}, "since": {"开始于", "since"}, "until": {"至", "Until"}, "ended": {"最近结束的告警", "Alerts that ended lately"}, "to_do": {"处置", "What to do"},
@@ -37,7 +37,7 @@ func words() map[string][2]string {
 		"value": {"数值", "Value"}, "target": {"目标", "Target"}, "completeness": {"完整度", "Completeness"}, "verdict": {"结论", "Verdict"}, "numerator": {"分子", "Numerator"}, "denominator": {"分母", "Denominator"},
 		"uncertainty": {"不确定度", "Uncertainty"}, "reason": {"说明", "Why"}, "before": {"上月", "month before"}, "after": {"下月", "month after"}, "trend": {"近 12 个月", "The last 12 months"},
 		"schemes": {"标准", "Schemes"}, "points": {"得分", "Points"}, "level": {"等级", "Level"}, "formula": {"算式", "Formula"}, "contributes": {"贡献", "Contributes"}, "rows": {"行", "rows"},
-		"inputs_of": {"由什么得来", "What it comes from"}, "facts": {"依据数值", "From"}, "days_of": {"天", "days"}, "all_devices": {"全部设备", "All devices"}, "more_rows": {"行未显示；完整明细见报表。", "rows are not shown; reports have all of them."},
+		"times": {"乘以记录的", "times the records'"}, "mean_of": {"均值，权重", "mean, weighted by"}, "inputs_of": {"由什么得来", "What it comes from"}, "facts": {"依据数值", "From"}, "days_of": {"天", "days"}, "all_devices": {"全部设备", "All devices"}, "more_rows": {"行未显示；完整明细见报表。", "rows are not shown; reports have all of them."},
 		"item": {"条目", "Item"}, "veto": {"否决项", "veto"}, "basic": {"基本条件", "basic condition"}, "evidence": {"依据", "Evidence"}, "assessment": {"评估", "Assessment"},
 
 		"never": {"从未上报", "has never spoken"}, "silent": {"未按时上报", "silent"}, "latest": {"最近上报", "latest reading"}, "limit": {"限值", "limit"},
