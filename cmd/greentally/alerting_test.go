@@ -41,8 +41,13 @@ receivers:
 - {name: desk, email_configs: [{to: desk@example.org, send_resolved: true}]}
 `
 
-// publisher publishes to the broker in the process.
+// publisher publishes what devices of lakeside say to the broker in the process.
 func publisher(t testing.TB, s *site) func(device, payload string) {
+	t.Helper()
+	return publisherOf(t, s, "lakeside")
+}
+
+func publisherOf(t testing.TB, s *site, community string) func(device, payload string) {
 	t.Helper()
 	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + s.mqtt).SetClientID("test"))
 	if token := client.Connect(); token.WaitTimeout(10*time.Second) && token.Error() != nil {
@@ -51,7 +56,7 @@ func publisher(t testing.TB, s *site) func(device, payload string) {
 	t.Cleanup(func() { client.Disconnect(0) })
 	return func(device, payload string) {
 		t.Helper()
-		if token := client.Publish("greentally/v1/lakeside/"+device+"/readings", 1, false, payload); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		if token := client.Publish("greentally/v1/"+community+"/"+device+"/readings", 1, false, payload); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 			t.Fatalf("publish: %v", token.Error())
 		}
 	}

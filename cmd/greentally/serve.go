@@ -252,14 +252,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if mailer != nil {
 		exports.mailer = mailer
 	}
-	looked := newRecent(time.Now, func(ctx context.Context, community string, month greentally.Month) (figures, error) {
-		evidence, err := reporter.Totals(ctx, community, month, time.Now())
-		if err != nil {
-			return figures{}, err
-		}
-		values, workings := set.Workings(evidence)
-		return figures{values: values, workings: workings}, nil
-	})
+	look := newLook(reporter, set, store, worker, time.Now)
 	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)
@@ -273,7 +266,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		case copies <- struct{}{}:
 		default: // it is asked for already
 		}
-		looked.forget(r.Community)
+		look.forget(r.Community)
 		news.Tell(r.Community)
 		return r, nil
 	}
@@ -299,6 +292,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return exports.run(followCtx) })
 	followers.Go(func() error { return entrance.users.Run(followCtx) })
 	followers.Go(func() error { return entrance.tokens.Run(followCtx) })
+	registry.OnChange(func(r *devices.Registry) {
+		for _, c := range r.Communities() {
+			look.forget(c.ID)
+		}
+	})
 	if c.AlertRules != "" {
 		followers.Go(func() error {
 			return folderwatch.Run(followCtx, []string{c.AlertRules}, alertsLog, func() { telling.readRules(followCtx, alertsLog) })
@@ -470,14 +468,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	shown := &pages.Pages{
 		Server: server, Person: person, Account: entrance.account(), News: news, Now: time.Now,
-		Values: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
-			f, err := looked.get(ctx, community, month)
-			return f.values, err
-		},
-		Workings: func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
-			f, err := looked.get(ctx, community, month)
-			return f.values, f.workings, err
-		},
+		Values: look.values.get, Workings: look.workings.get, Recovered: look.recovered.get,
 		Stored:      store.Indicators,
 		Assessments: store.Assessments,
 		Location:    func(community string) (*time.Location, bool) { return registry.Current().Location(community) },

@@ -3,12 +3,58 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"greentally"
 	"greentally/devices"
+	"greentally/rules"
+	"greentally/rules/indicators"
 	"greentally/rules/schemes"
 	"greentally/web/pages"
 )
+
+// look is what pages show of a month, computed once for all who look.
+type look struct {
+	values    *recent[[]greentally.IndicatorValue]
+	workings  *recent[[]pages.Computed]
+	recovered *recent[map[greentally.Date]greentally.Amount]
+}
+
+// newLook computes by reporter; what worker computes because something came is shown, too.
+func newLook(reporter *rules.Worker, set *indicators.Set, store greentally.DeviceDayStore, worker *rules.Worker, now func() time.Time) *look {
+	l := &look{
+		values: newRecent(5*time.Minute, now, func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
+			return reporter.Report(ctx, community, month, now())
+		}),
+		workings: newRecent(10*time.Second, now, func(ctx context.Context, community string, month greentally.Month) ([]pages.Computed, error) {
+			evidence, err := reporter.Totals(ctx, community, month, now())
+			if err != nil {
+				return nil, err
+			}
+			values, workings := set.Workings(evidence)
+			return pages.Together(values, workings), nil
+		}),
+		recovered: newRecent(10*time.Minute, now, func(ctx context.Context, community string, month greentally.Month) (map[greentally.Date]greentally.Amount, error) {
+			days, err := store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First().Add(-pages.RecoveredBefore), To: month.Last(), Totals: true})
+			return pages.Recovered(days), err
+		}),
+	}
+	computed := worker.Computed
+	worker.Computed = func(values []greentally.IndicatorValue) {
+		computed(values)
+		if len(values) > 0 {
+			l.values.put(values[0].Community, values[0].Month, values)
+		}
+	}
+	return l
+}
+
+// forget has what is shown of a community computed anew.
+func (l *look) forget(community string) {
+	l.values.forget(community)
+	l.workings.forget(community)
+	l.recovered.forget(community)
+}
 
 // itemsOf are the items of schemes that records can be evidence for.
 func itemsOf(set *schemes.Set) (all []pages.Choice) {

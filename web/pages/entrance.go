@@ -93,7 +93,9 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 		wait, tooOften := e.Wait(err)
 		switch {
 		case err == nil:
-			http.Redirect(w, r, "/screen/"+url.PathEscape(community), http.StatusSeeOther)
+			query := r.URL.Query()
+			query.Del("token")
+			http.Redirect(w, r, "/screen/"+url.PathEscape(community)+"?"+query.Encode(), http.StatusSeeOther)
 		case tooOften:
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 			http.Error(w, "too many attempts; try again later", http.StatusTooManyRequests)

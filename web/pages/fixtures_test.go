@@ -231,8 +231,14 @@ func newPages() (*pages.Pages, *backend) {
 			}
 			return nil, nil
 		},
-		Workings: func(context.Context, string, greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error) {
-			return values, []greentally.Working{
+		Recovered: func(_ context.Context, _ string, month greentally.Month) (map[greentally.Date]greentally.Amount, error) {
+			put := map[string]greentally.MassDay{"mass_kg": {Deposited: 40 * greentally.Unit}}
+			return pages.Recovered([]greentally.DeviceDay{
+				{Stream: greentally.Recyclable, Date: month.First(), Masses: put}, {Stream: greentally.Recyclable, Date: month.First().Add(-1), Masses: put}, {Stream: greentally.Food, Date: month.First(), Masses: put}, {Stream: greentally.Recyclable, Date: month.First()},
+			}), nil
+		},
+		Workings: func(context.Context, string, greentally.Month) ([]pages.Computed, error) {
+			return pages.Together(values, []greentally.Working{
 				{Indicator: "recyclable_capture", Numerator: "recovered", Denominator: "recovered + left", Inputs: []greentally.InputWorking{{
 					Name: "recovered", Kind: "sorting_bin", Value: "mass_kg.collected", Result: &numerator,
 					Times: &greentally.TimesWorking{Record: "composition_audit", Value: "recyclable_ratio", Weight: "sample_kg", Records: map[greentally.Stream][]string{greentally.Food: {"AUDIT1"}}},
@@ -245,7 +251,7 @@ func newPages() (*pages.Pages, *backend) {
 					},
 				}}},
 				{Indicator: "bagged"},
-			}, nil
+			}), nil
 		},
 		Assessments: func(context.Context, string, greentally.Month) ([]greentally.Assessment, error) {
 			return []greentally.Assessment{{Community: "jiayuan", Month: october, Scheme: "neimenggu", Title: greentally.Text{ZH: "内蒙古", EN: "Inner Mongolia"}, AtLeast: 10, AtMost: 98, Total: 100, Verdict: greentally.InsufficientData,

@@ -28,9 +28,12 @@ type Pages struct {
 
 	// Values returns a month's indicators as they are, Workings with how each came about, and
 	// Stored as they were kept last, for comparing months.
-	Values      func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
-	Workings    func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, []greentally.Working, error)
-	Stored      func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
+	Values   func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
+	Workings func(ctx context.Context, community string, month greentally.Month) ([]Computed, error)
+	Stored   func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error)
+	// Recovered returns what was put into the bins for recyclables on each day of a month and of
+	// [RecoveredBefore] days before.
+	Recovered   func(ctx context.Context, community string, month greentally.Month) (map[greentally.Date]greentally.Amount, error)
 	Assessments func(ctx context.Context, community string, month greentally.Month) ([]greentally.Assessment, error)
 
 	Location func(community string) (*time.Location, bool)
@@ -44,6 +47,25 @@ type Pages struct {
 	Kinds    func() []*greentally.Kind
 	Profiles func() []string
 	Next     func(greentally.Stage) []greentally.Stage // what may follow on a stage of an application
+}
+
+// Computed is an indicator with how it came about.
+type Computed struct {
+	greentally.IndicatorValue
+	Working greentally.Working
+}
+
+// Together joins indicators with their workings.
+func Together(values []greentally.IndicatorValue, workings []greentally.Working) []Computed {
+	by := map[string]greentally.Working{}
+	for _, w := range workings {
+		by[w.Indicator] = w
+	}
+	all := make([]Computed, len(values))
+	for i, v := range values {
+		all[i] = Computed{v, by[v.Indicator]}
+	}
+	return all
 }
 
 // Choice is one of several.

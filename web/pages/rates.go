@@ -78,18 +78,17 @@ func (p *Pages) indicator(v *view) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, workings, err := p.Workings(v.Context(), v.Community.ID, month)
+	all, err := p.Workings(v.Context(), v.Community.ID, month)
 	if err != nil {
 		return nil, err
 	}
 	name := v.PathValue("indicator")
-	i := slices.IndexFunc(values, func(one greentally.IndicatorValue) bool { return one.Indicator == name })
-	j := slices.IndexFunc(workings, func(one greentally.Working) bool { return one.Indicator == name })
-	if i < 0 || j < 0 {
+	i := slices.IndexFunc(all, func(one Computed) bool { return one.Indicator == name })
+	if i < 0 {
 		return nil, fmt.Errorf("indicator %q: %w", name, fs.ErrNotExist)
 	}
-	w := working{months: around(month), Value: values[i], Working: workings[j]}
-	for _, in := range workings[j].Inputs {
+	w := working{months: around(month), Value: all[i].IndicatorValue, Working: all[i].Working}
+	for _, in := range all[i].Working.Inputs {
 		w.Inputs = append(w.Inputs, drill(in, v.URL.Query().Get("device")))
 	}
 	w.Trend, err = p.trend(v, w.Value)

@@ -44,6 +44,9 @@ const (
 	trendFor = 14 // days
 )
 
+// RecoveredBefore is how many days before a month are needed for a screen in it.
+const RecoveredBefore = trendFor
+
 // screen shows a community's big screen; with ?site= the bins of that site.
 func (p *Pages) screen(v *view) (any, error) {
 	today := greentally.DateOf(v.Now, v.Location)
@@ -71,11 +74,11 @@ func (p *Pages) screen(v *view) (any, error) {
 			}
 		}
 	}
-	days, err := p.DeviceDays(v.Context(), greentally.DeviceDayQuery{Community: v.Community.ID, From: today.Add(-trendFor), To: today.Add(-1), Totals: true})
+	sums, err := p.Recovered(v.Context(), v.Community.ID, s.Month)
 	if err != nil {
 		return nil, err
 	}
-	s.Trend, s.Put = recovered(v, days)
+	s.Trend, s.Put = recovered(v, sums)
 	return s, nil
 }
 
@@ -96,14 +99,19 @@ func (p *Pages) nearest(v *view) (all []bin) {
 	return all[:min(binsMost, len(all))]
 }
 
-// recovered draws what was put into the bins for recyclables on each day, and sums it.
-func recovered(v *view, days []greentally.DeviceDay) ([]chart, *float64) {
+// Recovered sums what was put into the bins for recyclables on each day.
+func Recovered(days []greentally.DeviceDay) map[greentally.Date]greentally.Amount {
 	sums := map[greentally.Date]greentally.Amount{}
 	for _, d := range days {
 		if mass, has := d.Masses[massKg]; has && d.Stream == greentally.Recyclable {
 			sums[d.Date] += mass.Deposited
 		}
 	}
+	return sums
+}
+
+// recovered draws the last days of those sums, and sums them.
+func recovered(v *view, sums map[greentally.Date]greentally.Amount) ([]chart, *float64) {
 	if len(sums) == 0 {
 		return nil, nil
 	}
@@ -117,6 +125,9 @@ func recovered(v *view, days []greentally.DeviceDay) ([]chart, *float64) {
 		}
 		c.Labels = append(c.Labels, day.String()[5:])
 		c.Series[0].Values = append(c.Series[0].Values, value)
+	}
+	if whole == 0 {
+		return nil, nil
 	}
 	total := whole.Float()
 	return []chart{c}, &total
