@@ -194,6 +194,13 @@ func (up *accessUp) entrance() *pages.Entrance {
 		Local:  login.LocalPath,
 		Wait:   wait,
 		Wrong:  isWrong,
+		EnterScreen: func(w http.ResponseWriter, r *http.Request, token string) (string, error) {
+			t, err := up.gate.EnterScreen(w, r, token)
+			if err != nil {
+				return "", err
+			}
+			return t.Communities[0], nil // a screen is of one
+		},
 	}
 	if up.gate.Provider != nil {
 		in.OpenID = &pages.OpenID{

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
-	"greentally/alerting"
 	"greentally/alerting/mail"
 )
 
@@ -85,41 +84,10 @@ func (p *program) alertsListCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// matcher is a condition of a silence, as Alertmanager's API takes it.
-type matcher struct {
-	Name    string `json:"name"`
-	Value   string `json:"value"`
-	IsRegex bool   `json:"isRegex"`
-	IsEqual bool   `json:"isEqual"`
-}
-
-// silence tells nobody of alerts with the labels for a while.
-func silence(ctx context.Context, c *client, labels map[string]string, length time.Duration, by, comment string) (id string, err error) {
-	body := struct {
-		Matchers  []matcher `json:"matchers"`
-		StartsAt  time.Time `json:"startsAt"`
-		EndsAt    time.Time `json:"endsAt"`
-		CreatedBy string    `json:"createdBy"`
-		Comment   string    `json:"comment"`
-	}{StartsAt: time.Now().UTC(), EndsAt: time.Now().Add(length).UTC(), CreatedBy: by, Comment: comment}
-	for _, name := range []string{"community", "device", "alertname", "indicator"} {
-		if labels[name] != "" {
-			body.Matchers = append(body.Matchers, matcher{Name: name, Value: labels[name], IsEqual: true})
-		}
-	}
-	var answer struct {
-		SilenceID string `json:"silenceID"`
-	}
-	err = c.call(ctx, http.MethodPost, alertmanagerPath+"/api/v2/silences", body, &answer)
-	return answer.SilenceID, err
-}
-
-// acknowledged is the comment of a silence that ends with its alert.
-func acknowledged(why string) string {
-	if why == "" {
-		return alerting.Acknowledged
-	}
-	return alerting.Acknowledged + ": " + why
+// silence asks for a silence.
+func silence(ctx context.Context, c *client, community string, wish map[string]any) (made greentally.Silence, err error) {
+	err = c.call(ctx, http.MethodPost, "/api/v1/communities/"+url.PathEscape(community)+"/silences", wish, &made)
+	return made, err
 }
 
 // whoAmI is the name of who runs the command.
@@ -143,11 +111,11 @@ func (p *program) alertsSilenceCommand(c *client) *cobra.Command {
 			if length <= 0 {
 				return fmt.Errorf("--for: %v is no time ahead", length)
 			}
-			id, err := silence(cmd.Context(), c, map[string]string{"community": community, "device": device, "alertname": rule}, length, by, why)
+			made, err := silence(cmd.Context(), c, community, map[string]any{"device": device, "rule": rule, "for": length.String(), "by": by, "why": why})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "silenced until %s: %s\n", time.Now().Add(length).Format("2006-01-02 15:04"), id)
+			_, err = fmt.Fprintf(p.out, "silenced until %s: %s\n", made.Until.Local().Format("2006-01-02 15:04"), made.ID)
 			return err
 		},
 	}
@@ -177,11 +145,11 @@ meanwhile. The silence says who is on it.`,
 			}
 			for _, a := range all {
 				if a.Rule == rule && cmp.Or(a.Device, a.Indicator) == device {
-					id, err := silence(cmd.Context(), c, a.LabelSet(), 24*time.Hour, by, acknowledged(why))
+					made, err := silence(cmd.Context(), c, community, map[string]any{"device": a.Device, "indicator": a.Indicator, "rule": rule, "acknowledges": true, "by": by, "why": why})
 					if err != nil {
 						return err
 					}
-					_, err = fmt.Fprintf(p.out, "acknowledged: %s\n", id)
+					_, err = fmt.Fprintf(p.out, "acknowledged: %s\n", made.ID)
 					return err
 				}
 			}

@@ -188,7 +188,7 @@ func TestPagesInBrowser(t *testing.T) {
 			look()
 			b.click(`a[href="/c/garden/devices/` + bin + `?day=` + yesterday + `"]`)
 			b.sees(yesterday)
-			b.click("details summary")
+			b.click(`section[aria-labelledby="readings"] details summary`)
 			b.sees("34 kg", "35 %")
 			look()
 
