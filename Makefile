@@ -24,12 +24,12 @@ test: tools ## Run all tests against real servers; with the race detector but fo
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
 	@PATH="$$PATH:/usr/sbin"; for tool in $(DEBIAN); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 		test -z "$$missing" || { echo "installing$$missing"; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; }
-	@test -d tools/grafana/node_modules || npm ci --prefix tools/grafana --silent --no-audit --no-fund
+	@for dir in tools/grafana tools/pages; do test -d $$dir/node_modules || npm ci --prefix $$dir --silent --no-audit --no-fund || exit; done
 	$(RELEASED) $(GO) run ./internal/testserver/setup
 
 # Programs, and Debian's packages that have them.
 DEBIAN = mosquitto=mosquitto mosquitto_sub=mosquitto-clients amtool=prometheus-alertmanager prometheus=prometheus \
-	npm=npm systemd-analyze=systemd pgrep=procps soffice=libreoffice-calc-nogui pdftotext=poppler-utils minisign=minisign
+	npm=npm systemd-analyze=systemd pgrep=procps soffice=libreoffice-calc-nogui pdftotext=poppler-utils minisign=minisign chromium=chromium
 
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 
@@ -83,6 +83,23 @@ mail-screenshots: ## Show mails in Chromium, and write their pictures to docs/sc
 	mkdir -p docs/screenshots
 	$(GO) test -count 1 -run '^TestScreenshots$$/^(raised-(phone|dark)-(zh|en)|grouped-desktop-en|grouped-phone-zh|resolved-phone-(zh|en)|digest-(phone|desktop)-zh|digest-phone-en|month-phone-zh|month-desktop-en)$$' \
 		./alerting/mail -mail.screenshots=$(CURDIR)/docs/screenshots
+
+.PHONY: page-screenshots
+page-screenshots: ## Show all pages of a simulated community in Chromium, and write their pictures to docs/screenshots; two minutes.
+	mkdir -p docs/screenshots
+	$(RELEASED) $(GO) test -count 1 -run '^TestPageScreenshots$$' ./cmd/greentally -pages.screenshots=$(CURDIR)/docs/screenshots
+
+.PHONY: bench-pages
+bench-pages: ## Ask for the pages of a community with 525 devices and a month of readings, in ten minutes; see docs/performance.md.
+	$(GO) test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 300x -timeout 40m ./cmd/greentally
+
+.PHONY: vendor-pages
+vendor-pages: tools ## Copy the pages' scripts from npm's packages, after a change of version in tools/pages/package.json.
+	cp tools/pages/node_modules/htmx.org/dist/htmx.min.js tools/pages/node_modules/htmx.org/dist/ext/hx-sse.min.js tools/pages/node_modules/echarts/dist/echarts.common.min.js web/pages/static/vendor
+	cp tools/pages/node_modules/htmx.org/LICENSE web/pages/static/vendor/LICENSE-htmx
+	cp tools/pages/node_modules/echarts/LICENSE web/pages/static/vendor/LICENSE-echarts
+	cp tools/pages/node_modules/echarts/NOTICE web/pages/static/vendor/NOTICE-echarts
+	cp tools/pages/node_modules/echarts/licenses/LICENSE-d3 web/pages/static/vendor/LICENSE-echarts-d3
 
 .PHONY: schemas
 schemas: ## Write the JSON Schemas of the YAML files to docs/schema.

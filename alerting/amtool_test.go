@@ -57,7 +57,7 @@ func TestAmtool(t *testing.T) {
 }
 
 // alertmanager starts one, from Debian's package.
-func alertmanager(t *testing.T) (address *url.URL, stop func()) {
+func alertmanager(t *testing.T) *url.URL {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
@@ -72,21 +72,16 @@ func alertmanager(t *testing.T) (address *url.URL, stop func()) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			_ = cmd.Process.Kill() // it may have ended by itself
-			_ = cmd.Wait()
-		}
-	}
-	t.Cleanup(stop)
-	return &url.URL{Scheme: "http", Host: listen}, stop
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended by itself
+		_ = cmd.Wait()
+	})
+	return &url.URL{Scheme: "http", Host: listen}
 }
 
 // TestRemote sends to two Alertmanagers, of which one comes later.
 func TestRemote(t *testing.T) {
-	first, _ := alertmanager(t)
+	first := alertmanager(t)
 	m := start(t, Options{Config: load(t, oneGroup), Email: (&post{}).email})
 	late := httptest.NewUnstartedServer(m.Handler())
 	t.Cleanup(late.Close)

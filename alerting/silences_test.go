@@ -29,7 +29,7 @@ func TestSilences(t *testing.T) {
 	inside := start(t, Options{Config: load(t, oneGroup), Email: (&post{}).email})
 	server := httptest.NewServer(inside.Handler())
 	t.Cleanup(server.Close)
-	elsewhere, _ := alertmanager(t)
+	elsewhere := alertmanager(t)
 	remote := func(urls ...*url.URL) *Remote {
 		r, err := NewRemote(RemoteOptions{URLs: urls, HTTP: commonconfig.DefaultHTTPClientConfig, Log: quiet()})
 		if err != nil {

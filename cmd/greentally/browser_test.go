@@ -53,7 +53,7 @@ type tab struct {
 }
 
 // newTab opens a tab of that width and height that shares no cookies with the others.
-func newTab(t testing.TB, in context.Context, base string, width, height int64) *tab { //nolint:revive // the context is the browser
+func newTab(in context.Context, t testing.TB, base string, width, height int64) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(in, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

@@ -689,7 +689,7 @@ func TestDemoInChinese(t *testing.T) {
 	if err := finish(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"嘉苑社区 · 78 台设备 · ", " 条读数，用时 ", "│ 差 ", " 个百分点 │", "接口      http://127.0.0.1:", "监控指标  http://127.0.0.1:", "数据      ", "试试"} {
+	for _, want := range []string{"嘉苑社区 · 78 台设备 · ", " 条读数，用时 ", "│ 差 ", " 个百分点 │", "页面      http://127.0.0.1:", "大屏      http://127.0.0.1:", "接口      http://127.0.0.1:", "监控指标  http://127.0.0.1:", "数据      ", "试试"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing", want)
 		}

@@ -160,7 +160,7 @@ func (d *demo) play(ctx context.Context, r running) error {
 		}
 		d.table(m, known, values)
 	}
-	fmt.Fprintf(d.out, words["places"], r.mqttURL, r.mqttURL[len("tcp://127.0.0.1:"):],
+	fmt.Fprintf(d.out, words["places"], fmt.Sprintf("%s/?lang=%s", r.httpURL, d.language), fmt.Sprintf("%s/screen/%s?lang=%s", r.httpURL, community.ID, d.language), r.mqttURL, r.mqttURL[len("tcp://127.0.0.1:"):],
 		fmt.Sprintf("%s/api/v1/communities/%s/indicators?month=%s", r.httpURL, community.ID, month), r.httpURL+"/metrics", d.dir)
 	d.shown = true
 	return <-live

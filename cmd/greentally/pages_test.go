@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"image"
@@ -84,7 +85,7 @@ func TestPagesInBrowser(t *testing.T) {
 		}
 		client(fmt.Sprintf("bin-%d", bin), "["+strings.Join(all, ",")+"]")
 	}
-	admin := newTab(t, in, "http://"+s.http, 1440, 900)
+	admin := newTab(in, t, "http://"+s.http, 1440, 900)
 	admin.open("/")
 	admin.fill(`input[name="name"]`, "root")
 	admin.fill(`input[name="password"]`, "a long password")
@@ -103,7 +104,7 @@ func TestPagesInBrowser(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			say := func(zh, en string) string { return map[string]string{"zh": zh, "en": en}[tt.language] }
 			bin := fmt.Sprintf("bin-%d", i+1)
-			b := newTab(t, in, "http://"+s.http, tt.width, tt.height)
+			b := newTab(in, t, "http://"+s.http, tt.width, tt.height)
 			looked := 0
 			look := func() { // at the page that is there
 				t.Helper()
@@ -229,7 +230,7 @@ func TestPagesInBrowser(t *testing.T) {
 
 	// The big screen, with a token in the address it begins with; the server ends and comes back.
 	secret := regexp.MustCompile(`greentally_[A-Za-z0-9_-]+`).FindString(lobby)
-	screen := newTab(t, in, "http://"+s.http, 1920, 1080)
+	screen := newTab(in, t, "http://"+s.http, 1920, 1080)
 	screen.open("/screen?token=" + secret + "&seconds=3")
 	screen.sees("花园里")
 	if at := value[string](screen, "location.pathname + location.search"); at != "/screen/garden?seconds=3" {
@@ -263,7 +264,13 @@ func TestPageScreenshots(t *testing.T) {
 	s.start()
 	ctx, stop := context.WithCancel(t.Context())
 	live := make(chan error, 1)
-	defer func() { stop(); <-live }()
+	defer func() {
+		ended := ctx.Err() != nil
+		stop()
+		if err := <-live; err != nil && !ended && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}()
 	go func() {
 		live <- run(ctx, []string{"simulate", "--broker", "tcp://" + s.mqtt, "--community", s.dir + "/communities/community.yaml", "--from", time.Now().AddDate(0, 0, -40).Format(time.DateOnly), "--live", "--batch", "36"}, nil, io.Discard, io.Discard)
 	}()
@@ -292,7 +299,7 @@ func TestPageScreenshots(t *testing.T) {
 		width, height int64
 		language      string
 	}{{"desk-zh", 1440, 900, "zh"}, {"phone-zh", 390, 844, "zh"}, {"desk-en", 1440, 900, "en"}} {
-		b := newTab(t, in, "http://"+s.http, size.width, size.height)
+		b := newTab(in, t, "http://"+s.http, size.width, size.height)
 		for _, one := range []struct{ name, path string }{
 			{"communities", "/"}, {"community", "/c/jiayuan"}, {"alerts", "/c/jiayuan/alerts"}, {"device", "/c/jiayuan/devices/e1-s1-residual"},
 			{"indicators", "/c/jiayuan/indicators?month=" + month.String()}, {"indicator", "/c/jiayuan/indicators/recyclable_capture?month=" + month.String()},
@@ -305,7 +312,7 @@ func TestPageScreenshots(t *testing.T) {
 			b.shoot(filepath.Join(*pageScreenshots, "page-"+one.name+"-"+size.name+".png"))
 		}
 	}
-	screen := newTab(t, in, "http://"+s.http, 1920, 1080)
+	screen := newTab(in, t, "http://"+s.http, 1920, 1080)
 	screen.open("/screen/jiayuan?seconds=3")
 	for i := range value[int](screen, `document.querySelectorAll(".panel").length`) {
 		screen.until(fmt.Sprintf(`document.body.dataset.at === "%d"`, i))

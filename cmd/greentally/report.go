@@ -199,7 +199,9 @@ var reportWords = map[string]map[string]string{
 
 		"sending": "%d 台设备发送 %d 天的数据",
 		"sent":    "%s · %d 台设备 · %d 条读数，用时 %s",
-		"places": `MQTT      %s   （试试：mosquitto_sub -p %s -t 'greentally/v1/#' -v）
+		"places": `页面      %s
+大屏      %s
+MQTT      %s   （试试：mosquitto_sub -p %s -t 'greentally/v1/#' -v）
 接口      %s
 监控指标  %s
 数据      %s
@@ -219,7 +221,9 @@ var reportWords = map[string]map[string]string{
 
 		"sending": "%d devices send %d days",
 		"sent":    "%s · %d devices · %d readings in %s",
-		"places": `MQTT      %s   (try: mosquitto_sub -p %s -t 'greentally/v1/#' -v)
+		"places": `Pages     %s
+Screen    %s
+MQTT      %s   (try: mosquitto_sub -p %s -t 'greentally/v1/#' -v)
 API       %s
 Metrics   %s
 Data      %s

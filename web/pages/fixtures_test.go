@@ -85,7 +85,7 @@ func newPages() (*pages.Pages, *backend) {
 		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
 		Server: &web.Server{
 			Identify: func(next http.Handler) http.Handler { return next },
-			May: func(_ context.Context, a web.Action, community string) bool {
+			May: func(_ context.Context, _ web.Action, community string) bool {
 				return community != "others"
 			},
 			Audit: func(_ *http.Request, action, community string, err error) {
@@ -159,7 +159,7 @@ func newPages() (*pages.Pages, *backend) {
 				Who: func(context.Context) string { return "" },
 			},
 			Exports: web.Exports{
-				Kept: func(_ context.Context, community string) (any, error) {
+				Kept: func(context.Context, string) (any, error) {
 					return []struct {
 						Month  greentally.Month
 						Made   time.Time
@@ -167,7 +167,7 @@ func newPages() (*pages.Pages, *backend) {
 						Bytes  int64
 					}{{october, noon, hash, 900}}, nil
 				},
-				Applications: func(_ context.Context, community string) ([]greentally.Application, error) {
+				Applications: func(context.Context, string) ([]greentally.Application, error) {
 					return []greentally.Application{applied}, nil
 				},
 				Application: func(_ context.Context, id string) (greentally.Application, error) {
@@ -209,7 +209,7 @@ func newPages() (*pages.Pages, *backend) {
 				b.adopted = d
 				return b.do("adopt %s", d.Key())
 			},
-			DeadLetters: func(_ context.Context, after uint64, limit int) (any, error) {
+			DeadLetters: func(_ context.Context, after uint64, _ int) (any, error) {
 				return []struct {
 					ID             uint64
 					Topic          string

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"greentally"
@@ -149,7 +150,8 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 	v := &view{Request: r, w: w, words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
 	v.Language = p.language(w, r)
 	id := r.PathValue("community")
-	v.may = func(a web.Action) bool { return p.May(r.Context(), a, id) }
+	ctx := r.Context()
+	v.may = func(a web.Action) bool { return p.May(ctx, a, id) }
 	if id == "" {
 		return v, nil
 	}
@@ -210,7 +212,7 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 		next, err = do(v)
 	}
 	p.Audit(r, r.Pattern, r.PathValue("community"), err)
-	status := 0
+	var status int
 	switch {
 	case err == nil:
 		http.Redirect(w, r, next, http.StatusSeeOther)
@@ -232,18 +234,11 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 func reason(err error) string {
 	text := err.Error()
 	for _, of := range []error{web.ErrBadRequest, web.ErrConflict} {
-		if rest, is := cutPrefix(text, of.Error()+": "); is && errors.Is(err, of) {
+		if rest, is := strings.CutPrefix(text, of.Error()+": "); is && errors.Is(err, of) {
 			text = rest
 		}
 	}
 	return text
-}
-
-func cutPrefix(text, prefix string) (string, bool) {
-	if len(text) >= len(prefix) && text[:len(prefix)] == prefix {
-		return text[len(prefix):], true
-	}
-	return text, false
 }
 
 // render writes a page, or that there was an error.
@@ -284,7 +279,8 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, v *view, status int
 
 // allNews streams that something changed in any community of which one may read.
 func (p *Pages) allNews(w http.ResponseWriter, r *http.Request) {
-	p.News.Stream(w, r, func(community string) bool { return p.May(r.Context(), web.Read, community) })
+	ctx := r.Context()
+	p.News.Stream(w, r, func(community string) bool { return p.May(ctx, web.Read, community) })
 }
 
 // news streams that something changed in a community.

@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 
 	"greentally"
@@ -23,7 +24,7 @@ func (p *Pages) reports(v *view) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.URL.Query().Get("month") == "" && v.Method == "GET" {
+	if v.URL.Query().Get("month") == "" && v.Method == http.MethodGet {
 		month = month.First().Add(-1).MonthOf() // the one that is over is handed in
 	}
 	page := reportsPage{months: around(month), Schemes: p.Schemes, Key: p.Exports.Key()}
