@@ -72,6 +72,10 @@ const (
 
 // Stream sends server-sent events "news" as long as the request lasts, five minutes at most.
 func (n *News) Stream(w http.ResponseWriter, r *http.Request, wants func(community string) bool) {
+	if r.Method == http.MethodHead { // there is nothing to wait for
+		w.Header().Set("Content-Type", "text/event-stream")
+		return
+	}
 	told, stop := n.listen(wants)
 	defer stop()
 	ctx, cancel := context.WithTimeout(r.Context(), newsFor)

@@ -155,6 +155,15 @@ func TestPagesInBrowser(t *testing.T) {
 			b.sees(say("已静默。", "Silenced."), say("换新桶", "gets a new one"))
 			look()
 
+			// Somebody is on the other alert of the bin, which is said without leaving the page.
+			value[bool](b, "window.same = true")
+			b.click("#alert-bin_nearly_full-" + bin + ` button[value="acknowledge"]`)
+			b.sees(say("处理中 · root", "in hand · root"))
+			if !value[bool](b, "window.same === true") {
+				t.Error("the page was loaded anew")
+			}
+			look()
+
 			// A survey with a photo; the first time without what it has to say.
 			b.click(`header nav a[href="/c/garden/records"]`)
 			b.click("a.button")
@@ -213,6 +222,8 @@ func TestPagesInBrowser(t *testing.T) {
 				t.Error("the page was loaded anew")
 			}
 			look()
+			b.click(".person button")
+			b.until(`location.pathname === "/login"`)
 			if looked < 15 {
 				t.Errorf("only %d pages were looked at", looked)
 			}

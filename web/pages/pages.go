@@ -87,8 +87,11 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	}
 	// A form does something and leads to a page; where that cannot be done, it is shown again and
 	// says why.
-	form := func(path string, do func(*view) (next string, err error), name string, again func(*view) (any, error)) {
-		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.take(w, r, set, do, name, again) })
+	form := func(path string, most int64, do func(*view) (next string, err error), name string, again func(*view) (any, error)) {
+		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+			p.take(w, r, set, do, name, again)
+		})
 	}
 	page("/{$}", "communities", p.communities)
 	all["GET /events"] = http.HandlerFunc(p.allNews)
@@ -100,25 +103,25 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	page("/c/{community}/assessments/{scheme}", "assessment", p.assessment)
 
 	page("/c/{community}/alerts", "alerts", p.alerts)
-	form("/c/{community}/silences", p.silence, "alerts", p.alerts)
-	form("/c/{community}/silences/{id}/end", p.endSilence, "alerts", p.alerts)
+	form("/c/{community}/silences", maxFields, p.silence, "alerts", p.alerts)
+	form("/c/{community}/silences/{id}/end", maxFields, p.endSilence, "alerts", p.alerts)
 
 	page("/c/{community}/records", "records", p.records)
 	page("/c/{community}/records/new", "recordform", p.newRecord)
 	page("/c/{community}/records/{id}", "record", p.record)
-	form("/c/{community}/records", p.addRecord, "recordform", p.newRecord)
-	form("/c/{community}/records/{id}/withdraw", p.withdrawRecord, "record", p.record)
+	form("/c/{community}/records", maxUpload, p.addRecord, "recordform", p.newRecord)
+	form("/c/{community}/records/{id}/withdraw", maxFields, p.withdrawRecord, "record", p.record)
 
 	page("/c/{community}/reports", "reports", p.reports)
 	page("/c/{community}/applications/{id}", "application", p.application)
-	form("/c/{community}/applications", p.beginApplication, "reports", p.reports)
-	form("/c/{community}/applications/{id}/steps", p.stepApplication, "application", p.application)
+	form("/c/{community}/applications", maxFields, p.beginApplication, "reports", p.reports)
+	form("/c/{community}/applications/{id}/steps", maxFields, p.stepApplication, "application", p.application)
 
 	page("/c/{community}/discovered", "discovered", p.discovered)
-	form("/c/{community}/discovered", p.adopt, "discovered", p.discovered)
+	form("/c/{community}/discovered", maxFields, p.adopt, "discovered", p.discovered)
 	page("/deadletters", "deadletters", p.deadLetters)
-	form("/deadletters/{id}/replay", p.replay, "deadletters", p.deadLetters)
-	form("/deadletters/{id}/delete", p.remove, "deadletters", p.deadLetters)
+	form("/deadletters/{id}/replay", maxFields, p.replay, "deadletters", p.deadLetters)
+	form("/deadletters/{id}/delete", maxFields, p.remove, "deadletters", p.deadLetters)
 
 	page("/screen/{community}", "screen", p.screen)
 	p.routeAccount(all, set)

@@ -209,6 +209,7 @@ func TestBadForms(t *testing.T) {
 		{"/c/jiayuan/applications/A1/steps", "to=surveyed", 400, "请填写原因"},
 		{"/c/jiayuan/applications/theirs/steps", "to=surveyed&by=li", 404, "没有这个"},
 		{"/c/jiayuan/discovered", "id=new-1&interval=often", 400, "时长无效"},
+		{"/c/jiayuan/silences", "device=bin-1&for=4h&why=" + strings.Repeat("x", 70<<10), 400, "请填写原因"},
 		{"/deadletters/x/replay", "", 404, "没有这个"},
 		{"/deadletters/x/delete", "", 404, "没有这个"},
 	} {

@@ -182,7 +182,8 @@ func fieldsOf(r greentally.Record, loc *time.Location) url.Values {
 const (
 	maxFields = 64 << 10 // bytes, all together
 	maxFiles  = 12
-	sendTime  = 10 * time.Minute // for all of it, by a phone
+	maxUpload = maxFiles*greentally.MaxAttachment + 2*maxFields // bytes, with what is between the files
+	sendTime  = 10 * time.Minute                                // for all of it, by a phone
 )
 
 // read reads a form with files: the fields, and what its files are kept as. Files are kept as they
@@ -194,7 +195,6 @@ func (p *Pages) read(v *view) ([]greentally.Attachment, error) {
 	v.sent = url.Values{}
 	media, _, err := mime.ParseMediaType(v.Header.Get("Content-Type"))
 	if err == nil && media != "multipart/form-data" {
-		v.Body = http.MaxBytesReader(v.w, v.Body, maxFields)
 		if err := v.ParseForm(); err != nil {
 			return nil, v.wrong("bad_form")
 		}

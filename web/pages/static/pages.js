@@ -65,7 +65,7 @@
     p.classList.toggle("offline", !live);
   }
 
-  document.addEventListener("htmx:sse:after:connection", (e) => {
+  document.addEventListener("htmx:sse:after:connection", () => {
     const news = document.getElementById("news");
     if (sign.lost && news) htmx.trigger(news, "news"); // what was missed
     sign.lost = false;
@@ -75,6 +75,11 @@
     if (e.detail.status === 401 || e.detail.status === 403) window.location.reload(); // to log in
     sign.lost = true;
     sign(false);
+  });
+  // Who may no longer see the page, or was logged out, is sent where the server sends them.
+  document.addEventListener("htmx:response:error", (e) => {
+    const status = e.detail.ctx.response.status;
+    if (status === 401 || (e.target.matches("#live, #panels") && (status === 403 || status === 404))) window.location.reload();
   });
   document.addEventListener("htmx:after:swap", draw);
   draw();
