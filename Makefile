@@ -14,11 +14,11 @@ build: ## Build bin/greentally.
 test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and the documents'.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$')
-	$(GO) test -race -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally
-	@echo "and now those that mostly wait, beside each other"
-	$(RELEASED) $(GO) test -C deploy -count=1 -timeout 20m ./... & deploy=$$!; \
-		$(RELEASED) $(GO) test -timeout 20m ./cmd/greentally ./report; others=$$?; wait $$deploy && exit $$others
+	@echo "and now the tests; those that mostly wait, beside the others"
+	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$') && \
+		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally && \
+		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; } & others=$$!; \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report; waiting=$$?; wait $$others && exit $$waiting
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.

@@ -124,7 +124,7 @@ func (w *Worker) Apply(ctx context.Context, touches []Touch) error {
 		}
 		about := tally.Input{Kind: kind, Device: device, Location: loc, Collections: community.Collections, Open: community.OpenAt(device.Site), Events: attested.events}
 		for _, stretch := range stretches(own) {
-			days, err := w.tally(ctx, about, stretch)
+			days, err := w.tally(ctx, about, stretch, attested.replaced(key, stretch))
 			if err != nil {
 				return err
 			}
@@ -177,6 +177,14 @@ func (w *Worker) attested(ctx context.Context, community string) (*attested, err
 	}
 	events := slices.DeleteFunc(greentally.InForce(all), func(r greentally.Record) bool { return r.Type != greentally.MeterReplaced })
 	return &attested{all, events}, nil
+}
+
+// replaced reports whether the device's meter was declared to be replaced in the stretch,
+// also if that is withdrawn.
+func (a *attested) replaced(key greentally.DeviceKey, t Touch) bool {
+	return slices.ContainsFunc(a.all, func(r greentally.Record) bool {
+		return r.Type == greentally.MeterReplaced && r.Device == key.Device && r.At != nil && !r.At.Before(t.From) && !r.At.After(t.To)
+	})
 }
 
 // Report computes a community's indicators of a month from the device-days and
@@ -274,15 +282,21 @@ func stretches(touches []Touch) []Touch {
 
 // tally tallies and writes the days that readings in the stretch can have changed: its
 // own, and those up to the values next to it, because an interval between two values
-// may lie across midnights.
-func (w *Worker) tally(ctx context.Context, in tally.Input, t Touch) ([]greentally.DeviceDay, error) {
+// may lie across midnights. A device that says no more than that it is connected changes no
+// interval, and may have been silent for months before; unless its meter was replaced.
+func (w *Worker) tally(ctx context.Context, in tally.Input, t Touch, replaced bool) ([]greentally.DeviceDay, error) {
 	device, kind, loc := in.Device, in.Kind, in.Location
 	s := &series{worker: w, ctx: ctx, device: device, kind: kind}
 	if err := s.load(t.From.Add(-36*time.Hour), t.To.Add(36*time.Hour)); err != nil {
 		return nil, err
 	}
 	first, last := t.From, t.To
-	for _, q := range s.balances() {
+	balances := s.balances()
+	changed := balances
+	if !replaced && !hasAny(s.between(t.From, t.To.Add(1)), balances) {
+		changed = nil
+	}
+	for _, q := range changed {
 		before, err := s.before(q, t.From)
 		if err != nil {
 			return nil, err
@@ -308,7 +322,7 @@ func (w *Worker) tally(ctx context.Context, in tally.Input, t Touch) ([]greental
 	for date := from; !to.Before(date); date = date.Add(1) {
 		start, end := date.Start(loc), date.Add(1).Start(loc)
 		readings := s.between(start.Add(-4*time.Duration(device.Interval)), end)
-		for _, q := range s.balances() {
+		for _, q := range balances {
 			before, err := s.before(q, start)
 			if err != nil {
 				return nil, err
@@ -402,6 +416,13 @@ func (s *series) balances() []string {
 		}
 	}
 	return names
+}
+
+// hasAny reports whether a reading has a value of one of the quantities.
+func hasAny(readings []greentally.Reading, quantities []string) bool {
+	return slices.ContainsFunc(readings, func(r greentally.Reading) bool {
+		return slices.ContainsFunc(r.Values, func(v greentally.Value) bool { return slices.Contains(quantities, v.Quantity) })
+	})
 }
 
 // between returns the loaded readings of from … to, to exclusive.

@@ -215,6 +215,46 @@ func TestApplyComputesTheMonthsIndicators(t *testing.T) {
 	}
 }
 
+// TestApplyAcrossASilence has a device speak half a year after the last value of its scale.
+func TestApplyAcrossASilence(t *testing.T) {
+	tests := map[string]struct {
+		says     string
+		replaced bool
+		want     int // days that are tallied
+	}{
+		"no value of the scale":                {"fill_ratio", false, 1},
+		"a value of the scale":                 {"mass_kg", false, 181},
+		"no value, and its meter was replaced": {"fill_ratio", true, 181},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			store := &memory.Store{}
+			worker, loc := newWorker(t, store)
+			noon := october.First().Start(loc).Add(12 * time.Hour)
+			if err := store.WriteReadings(t.Context(), []greentally.Reading{
+				{DeviceKey: device.Key(), Kind: "bin", Time: noon.AddDate(0, 0, -180), Quality: greentally.Accepted, Values: []greentally.Value{{Quantity: "mass_kg", Number: 5}}},
+				{DeviceKey: device.Key(), Kind: "bin", Time: noon, Quality: greentally.Accepted, Values: []greentally.Value{{Quantity: tt.says, Number: 0.5}}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if tt.replaced {
+				record := greentally.Record{ID: "r", Community: "c", Device: "d", Type: greentally.MeterReplaced, Date: october.First(), At: &noon}
+				if err := store.WriteRecords(t.Context(), []greentally.Record{record}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tallied := 0
+			worker.Tallied = func(days int, _ time.Duration) { tallied = days }
+			if err := worker.Apply(t.Context(), []rules.Touch{{DeviceKey: device.Key(), From: noon, To: noon}}); err != nil {
+				t.Fatal(err)
+			}
+			if tallied != tt.want {
+				t.Errorf("%d days were tallied, want %d", tallied, tt.want)
+			}
+		})
+	}
+}
+
 func TestApplyOutlivesADeviceThatIsGone(t *testing.T) {
 	worker, _ := newWorker(t, &memory.Store{})
 	gone := rules.Touch{DeviceKey: greentally.DeviceKey{Community: "c", Device: "gone"}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -74,17 +75,19 @@ func influxReadings(t testing.TB, server string) int {
 func TestRatesEqualTheTruth(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		faults []string
-		seed   string
+		faults   []string
+		seed     string
+		interval time.Duration
 	}{
-		"without faults":             {nil, "1"},
-		"repeated and two days late": {[]string{"--faults", "loss=0,duplicate=0.05,late=48h"}, "2"},
+		"without faults":             {nil, "1", 30 * time.Minute},
+		"repeated and two days late": {[]string{"--faults", "loss=0,duplicate=0.05,late=48h"}, "2", 10 * time.Minute},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			broker, influxd := testserver.Mosquitto(t), testserver.Influxd(t)
-			s := newSite(t, sixty(t), fmt.Sprintf("mqtt: {urls: [%q]}\ninfluxdb: {url: %q}\n", broker.URL(), influxd.URL()))
+			community := bytes.ReplaceAll(sixty(t), []byte("interval: 10m"), fmt.Appendf(nil, "interval: %v", tt.interval))
+			s := newSite(t, community, fmt.Sprintf("mqtt: {urls: [%q]}\ninfluxdb: {url: %q}\n", broker.URL(), influxd.URL()))
 			s.start()
 			truthFile := filepath.Join(s.dir, "truth.json")
 			must(t, append([]string{"simulate", "--config", s.config, "--broker", broker.URL(), "--seed", tt.seed,
@@ -98,7 +101,7 @@ func TestRatesEqualTheTruth(t *testing.T) {
 			if err := json.Unmarshal(data, &truth); err != nil {
 				t.Fatal(err)
 			}
-			if want := 30 * 60 * 144; truth.Readings != want {
+			if want := 30 * 60 * int(24*time.Hour/tt.interval); truth.Readings != want {
 				t.Fatalf("%d readings were published, want %d", truth.Readings, want)
 			}
 			if (truth.Duplicates > 0) != (tt.faults != nil) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -19,38 +20,34 @@ import (
 	"greentally/rules/indicators"
 )
 
-// types are the types of records that are shipped.
-func types(t testing.TB) func(string) (greentally.RecordType, bool) {
-	t.Helper()
-	all, err := records.LoadTypes(records.Shipped())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all.Type
-}
-
-// kinds are those that are shipped.
-func kinds(t testing.TB) func(string) (*greentally.Kind, bool) {
-	t.Helper()
+// shipped are the words of what is shipped: nothing changes them.
+var shipped = sync.OnceValues(func() (none indicators.Vocabulary, err error) {
 	registry, err := devices.Load(devices.Options{})
 	if err != nil {
-		t.Fatal(err)
+		return none, err
 	}
-	return registry.Kind
-}
-
-// words are what is shipped.
-func words(t testing.TB) indicators.Vocabulary {
-	t.Helper()
+	types, err := records.LoadTypes(records.Shipped())
+	if err != nil {
+		return none, err
+	}
 	set, err := factors.Load(factors.Shipped())
 	if err != nil {
-		t.Fatal(err)
+		return none, err
 	}
-	rules, err := alerts.Load(kinds(t), alerts.Shipped())
+	rules, err := alerts.Load(registry.Kind, alerts.Shipped())
+	if err != nil {
+		return none, err
+	}
+	return indicators.Vocabulary{Kind: registry.Kind, RecordType: types.Type, Factor: set.Factor, AlertRule: rules.OfDevices}, nil
+})
+
+func words(t testing.TB) indicators.Vocabulary {
+	t.Helper()
+	v, err := shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return indicators.Vocabulary{Kind: kinds(t), RecordType: types(t), Factor: set.Factor, AlertRule: rules.OfDevices}
+	return v
 }
 
 func TestShippedIndicatorsPassTheirTests(t *testing.T) {
