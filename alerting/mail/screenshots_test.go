@@ -2,20 +2,16 @@ package mail_test
 
 import (
 	"bytes"
-	"cmp"
 	"flag"
 	"fmt"
 	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -86,13 +82,7 @@ func shoot(t *testing.T, url string, width int, scheme, file string) {
 		t.Fatal(err)
 	}
 	area := image.Rect(0, 0, width, bottom(picture, width))
-	cut := image.NewPaletted(area, commonest(picture, area))
-	draw.Draw(cut, cut.Bounds(), picture, image.Point{}, draw.Src)
-	var b bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, cut); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(file, testserver.SmallPNG(t, picture, area), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,18 +99,4 @@ func bottom(picture image.Image, width int) int {
 		}
 	}
 	return last
-}
-
-// commonest returns the commonest colours, which keeps the files small.
-func commonest(picture image.Image, area image.Rectangle) color.Palette {
-	counts := map[color.Color]int{}
-	for y := range area.Dy() {
-		for x := range area.Dx() {
-			counts[picture.At(x, y)]++
-		}
-	}
-	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
-	})
-	return colours[:min(len(colours), 256)]
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"greentally/internal/testserver"
 )
 
 // chromium starts a browser; tabs are made from its context.
@@ -258,10 +262,18 @@ func (b *tab) accessible() {
 	}
 }
 
-// shoot writes a picture of the whole page.
-func (b *tab) shoot(file string) {
+// shoot writes a picture of the whole page, or of the window alone.
+func (b *tab) shoot(file string, whole bool) {
 	b.t.Helper()
-	if err := os.WriteFile(file, inTab(b, chromedp.FullScreenshot(100)), 0o644); err != nil {
+	take := chromedp.CaptureScreenshot()
+	if whole {
+		take = chromedp.FullScreenshot(100)
+	}
+	picture, err := png.Decode(bytes.NewReader(inTab(b, take)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, testserver.SmallPNG(b.t, picture, picture.Bounds()), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }

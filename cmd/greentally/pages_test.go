@@ -11,7 +11,6 @@ import (
 	"image/color"
 	imagejpeg "image/jpeg"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -320,15 +319,13 @@ func TestPageScreenshots(t *testing.T) {
 		} {
 			b.open(one.path + map[bool]string{true: "&", false: "?"}[strings.Contains(one.path, "?")] + "lang=" + size.language)
 			b.until(`document.readyState === "complete" && [...document.querySelectorAll("img")].every(i => i.complete) && document.querySelectorAll("figure.chart").length === document.querySelectorAll("figure.chart canvas").length`)
-			b.shoot(filepath.Join(*pageScreenshots, "page-"+one.name+"-"+size.name+".png"))
+			b.shoot(filepath.Join(*pageScreenshots, "page-"+one.name+"-"+size.name+".png"), true)
 		}
 	}
 	screen := newTab(in, t, "http://"+s.http, 1920, 1080)
 	screen.open("/screen/jiayuan?seconds=3")
 	for i := range value[int](screen, `document.querySelectorAll(".panel").length`) {
 		screen.until(fmt.Sprintf(`document.body.dataset.at === "%d"`, i))
-		if err := os.WriteFile(filepath.Join(*pageScreenshots, fmt.Sprintf("screen-%d-zh.png", i+1)), inTab(screen, chromedp.CaptureScreenshot()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		screen.shoot(filepath.Join(*pageScreenshots, fmt.Sprintf("screen-%d-zh.png", i+1)), false)
 	}
 }

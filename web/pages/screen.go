@@ -40,7 +40,7 @@ const (
 	kilowatt = 1.0  // an air conditioner's
 	gramsAA  = 23.0 // of an alkaline cell of size AA
 	massKg   = "mass_kg"
-	binsMost = 8  // on the screen
+	binsMost = 6  // on the screen
 	trendFor = 14 // days
 )
 
@@ -64,7 +64,7 @@ func (p *Pages) screen(v *view) (any, error) {
 		case captureRate:
 			s.Rate = value
 		case savedEnergy:
-			s.Saved, s.Hours = value.Value, math.Floor(*value.Value/kilowatt)
+			s.Saved, s.Hours = value.Value, math.Round(*value.Value/kilowatt)
 		case sparedCarbon:
 			s.CO2 = value.Value
 		case batteries:
@@ -91,7 +91,7 @@ func (p *Pages) nearest(v *view) (all []bin) {
 		}
 		for _, d := range site.Devices {
 			if d.HasFill && !d.Silent && d.Stream != "" {
-				all = append(all, bin{site.Name, d, int(math.Round(100 * min(1, d.Fill)))})
+				all = append(all, bin{site.Name, d, int(100 * min(1, d.Fill))})
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func words() map[string][2]string {
 
 		"screen": {"大屏", "Big screen"}, "this_month": {"本月", "this month"}, "screen_goal": {"目标", "goal"}, "screen_saved": {"楼道和电梯照明节电", "saved by LED lights in corridors and lifts"},
 		"screen_hours": {"够一台 1 千瓦的空调运行", "enough to run a 1 kW air conditioner for"}, "hours": {"小时", "hours"}, "screen_carbon": {"少排放二氧化碳", "of carbon dioxide spared"}, "screen_batteries": {"废电池没有进垃圾桶", "of used batteries kept out of the bin"},
-		"screen_cells": {"约合", "that is about"}, "cells": {"节 5 号电池", "AA cells"}, "screen_bins": {"身边的垃圾桶", "The bins near you"}, "recyclables_by_day": {"每日可回收物（kg）", "Recyclables by day (kg)"}, "two_weeks": {"近两周，大家分出了可回收物", "sorted out by all of us in two weeks"},
+		"screen_cells": {"约合", "that is about"}, "cells": {"节 5 号电池", "AA cells"}, "screen_bins": {"身边的垃圾桶", "The bins near you"}, "recyclables_by_day": {"每日可回收物", "Recyclables by day"}, "two_weeks": {"近两周，大家分出了可回收物", "sorted out by all of us in two weeks"},
 		"thanks": {"感谢每一户居民的参与！", "Thank you, every household!"}, "thanks_more": {"户家庭，一起让社区更绿。", "households make this place greener."}, "screen_empty": {"请投放到空桶", "Please use another bin"},
 	})
 	return all
