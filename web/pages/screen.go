@@ -64,7 +64,7 @@ func (p *Pages) screen(v *view) (any, error) {
 		case captureRate:
 			s.Rate = value
 		case savedEnergy:
-			s.Saved, s.Hours = value.Value, math.Round(*value.Value/kilowatt)
+			s.Saved, s.Hours = value.Value, *value.Value/kilowatt
 		case sparedCarbon:
 			s.CO2 = value.Value
 		case batteries:
