@@ -16,9 +16,9 @@ test: tools ## Run all tests against real servers; with the race detector but fo
 	$(RELEASED) $(GO) vet -C deploy ./...
 	@echo "and now the tests; those that mostly wait, beside the others"
 	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$') && \
-		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally && \
-		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; } & others=$$!; \
-		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report; waiting=$$?; wait $$others && exit $$waiting
+		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally; } & others=$$!; \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report && \
+		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; waiting=$$?; wait $$others && exit $$waiting
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
