@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
@@ -27,6 +28,11 @@ func (l *Live) Adopt(device greentally.Device) error {
 	c := l.Current().community(device.Community)
 	if c == nil {
 		return fmt.Errorf("adopt device %s: there is no community %q", device.Key(), device.Community)
+	}
+	for _, text := range []string{device.Name.ZH, device.Name.EN, device.Address} {
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return fmt.Errorf("adopt device %s: %q has characters that cannot be printed", device.Key(), text)
+		}
 	}
 	if _, ok := l.Current().Device(device.Key()); ok {
 		return fmt.Errorf("adopt device %s: it is already in %s", device.Key(), c.file)

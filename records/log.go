@@ -127,6 +127,11 @@ func (l *Log) Check(ctx context.Context, r greentally.Record) (greentally.Record
 func (l *Log) examine(ctx context.Context, r greentally.Record, attached bool) (greentally.Record, uint64, error) {
 	r.At, r.End = inUTC(r.At), inUTC(r.End)
 	all := []error{l.types.Validate(r)}
+	for name, t := range map[string]*time.Time{"at": r.At, "end": r.End} {
+		if t != nil && (t.Year() < 1900 || t.Year() > 2200) {
+			all = append(all, fmt.Errorf("%w: %s: %d is no year of a record", ErrInvalid, name, t.Year()))
+		}
+	}
 	if !r.Withdraws { // what is withdrawn may be of what is there no more
 		if wrong := l.accept(r); wrong != nil {
 			all = append(all, fmt.Errorf("%w: %w", ErrInvalid, wrong))

@@ -41,7 +41,9 @@ func (s *Server) addAttachment(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, badRequest("body: %w", err)
 		}
-		return s.AddAttachment(r.Context(), c.ID, name, content)
+		a, err := s.AddAttachment(r.Context(), c.ID, name, content)
+		About(r, "sha256", a.SHA256)
+		return a, err
 	}))
 }
 

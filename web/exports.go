@@ -137,7 +137,9 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 			return nil, err
 		}
 		r.SetPathValue("community", community) // for the audit
-		return x.Step(r.Context(), id, step)
+		a, err := x.Step(r.Context(), id, step)
+		About(r, "id", a.ID, "stage", string(step.To), "scheme", step.Scheme)
+		return a, err
 	}
 	post("/api/v1/applications", step)
 	post("/api/v1/applications/{id}/steps", step)

@@ -36,7 +36,7 @@ func (n *News) listen(wants func(community string) bool) (told <-chan struct{}, 
 	c := make(chan struct{}, 1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed {
+	if n.closed || len(n.listeners) >= newsMost {
 		close(c)
 		return c, func() {}
 	}
@@ -68,6 +68,7 @@ const (
 	newsAlive   = 20 * time.Second // it says that it lives, so that nothing on the way takes it for dead
 	newsFor     = 5 * time.Minute  // then the browser asks again, and is asked who it is
 	newsPatient = 10 * time.Second // for somebody to take what is sent
+	newsMost    = 1000             // streams; who comes then is sent away, and comes again
 )
 
 // Stream sends server-sent events "news" as long as the request lasts, five minutes at most.

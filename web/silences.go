@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"greentally"
 )
@@ -58,7 +61,7 @@ func (s *Server) routeSilences(get, post func(string, func(*http.Request) (any, 
 		if err := Body(r, &w); err != nil {
 			return nil, err
 		}
-		return s.Silence(r.Context(), greentally.Silence{Community: c.ID, Rule: w.Rule, Device: w.Device, Indicator: w.Indicator, Acknowledges: w.Acknowledges, By: w.By, Why: w.Why}, time.Duration(w.For))
+		return s.Silence(r, greentally.Silence{Community: c.ID, Rule: w.Rule, Device: w.Device, Indicator: w.Indicator, Acknowledges: w.Acknowledges, By: w.By, Why: w.Why}, time.Duration(w.For))
 	})
 	post("/api/v1/communities/{community}/silences/{id}/end", func(r *http.Request) (any, error) {
 		c, err := s.community(r)
@@ -70,9 +73,16 @@ func (s *Server) routeSilences(get, post func(string, func(*http.Request) (any, 
 	})
 }
 
+// What a silence can say, in characters.
+const (
+	maxOf  = 100 // of which alerts, and by whom
+	maxWhy = 400
+)
+
 // Silence makes a silence that lasts for a while from now; an acknowledgement needs an alert that
 // holds, and lasts as long as that. Who is known to ask is who silences.
-func (s *Server) Silence(ctx context.Context, one greentally.Silence, length time.Duration) (greentally.Silence, error) {
+func (s *Server) Silence(r *http.Request, one greentally.Silence, length time.Duration) (greentally.Silence, error) {
+	ctx := r.Context()
 	if who := s.Silences.Who(ctx); who != "" {
 		one.By = who
 	}
@@ -81,6 +91,16 @@ func (s *Server) Silence(ctx context.Context, one greentally.Silence, length tim
 	}
 	if one.Rule == "" && one.Device == "" && one.Indicator == "" {
 		return one, badRequest("say which alerts: rule, device or indicator")
+	}
+	for name, text := range map[string]string{"rule": one.Rule, "device": one.Device, "indicator": one.Indicator, "by": one.By, "why": one.Why} {
+		most := map[bool]int{true: maxWhy, false: maxOf}[name == "why"]
+		if utf8.RuneCountInString(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return one, badRequest("%s: at most %d characters, none of them of control", name, most)
+		}
+	}
+	About(r, "rule", one.Rule, "device", one.Device, "indicator", one.Indicator)
+	if one.Device != "" && !s.hasDevice(one.Community, one.Device) {
+		return one, badRequest("device: community %s has no device %q", one.Community, one.Device)
 	}
 	if one.Acknowledges {
 		holds := slices.ContainsFunc(s.Alerts(), func(a greentally.Alert) bool {
@@ -98,5 +118,13 @@ func (s *Server) Silence(ctx context.Context, one greentally.Silence, length tim
 	}
 	one.Since = s.Silences.Now().UTC()
 	one.Until = one.Since.Add(length)
-	return s.Silences.Add(ctx, one)
+	made, err := s.Silences.Add(ctx, one)
+	About(r, "silence", made.ID)
+	return made, err
+}
+
+func (s *Server) hasDevice(community, device string) bool {
+	return slices.ContainsFunc(s.Communities(), func(c *greentally.Community) bool {
+		return c.ID == community && slices.ContainsFunc(c.Devices, func(d *greentally.Device) bool { return d.ID == device })
+	})
 }

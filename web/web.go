@@ -167,7 +167,7 @@ func (s *Server) Handler() http.Handler {
 	api.Handle("GET /metrics", s.onlyFor(Monitor, s.Metrics))
 	for path, handler := range s.Mounted {
 		if handler != nil {
-			api.Handle(path+"/", s.onlyFor(Administer, http.StripPrefix(path, handler)))
+			api.Handle(path+"/", s.noted(s.onlyFor(Administer, http.StripPrefix(path, handler))))
 		}
 	}
 
@@ -214,12 +214,41 @@ func (s *Server) onlyFor(a Action, next http.Handler) http.Handler {
 	})
 }
 
+// noted tells of requests that would change something in what is mounted.
+func (s *Server) noted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			var refused error
+			if !s.May(r.Context(), Administer, "") {
+				refused = ErrForbidden
+			}
+			s.Audit(r, r.Method+" "+r.URL.Path, "", refused)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // audited tells of a request and of what came of it.
 func (s *Server) audited(answer func(*http.Request) (any, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		value, err := answer(r)
 		s.Audit(r, r.Pattern, r.PathValue("community"), err)
 		return value, err
+	}
+}
+
+// Named are the names under which a request's path values say what it is about: those of the paths,
+// and those that are set because the body says it or it was made. The audit tells them.
+func Named() []string {
+	return []string{"id", "device", "month", "record", "silence", "rule", "indicator", "scheme", "stage", "sha256", "check"}
+}
+
+// About sets what a request is about, by names of [Named] and values, for the audit.
+func About(r *http.Request, pairs ...string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			r.SetPathValue(pairs[i], pairs[i+1])
+		}
 	}
 }
 
@@ -509,9 +538,12 @@ func (s *Server) addRecord(r *http.Request) (any, error) {
 	record.Community = c.ID
 	switch check := r.URL.Query().Get("check"); check {
 	case "true":
+		About(r, "check", check)
 		return s.CheckRecord(r.Context(), record)
 	case "", "false":
-		return s.AddRecord(r.Context(), record)
+		added, err := s.AddRecord(r.Context(), record)
+		About(r, "record", added.ID)
+		return added, err
 	default:
 		return nil, badRequest("check: %q is neither true nor false", check)
 	}
@@ -559,6 +591,7 @@ func (s *Server) adopt(r *http.Request) (any, error) {
 		return nil, err
 	}
 	d.Community = c.ID
+	About(r, "device", d.ID)
 	return d, s.Adopt(r.Context(), d)
 }
 

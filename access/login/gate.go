@@ -74,6 +74,9 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 		p, err := g.Principal(r)
 		switch {
 		case err == nil:
+			if c, err := r.Cookie(g.cookieName(r, screenCookie)); err == nil && isScreen(r) && p.Is(access.RoleScreen) {
+				g.setCookie(w, r, screenCookie, c.Value, screenFor) // a screen that is on goes on
+			}
 			next.ServeHTTP(w, r.WithContext(p.In(r.Context())))
 		case errors.Is(err, errLocal):
 			g.Fail(w, r, http.StatusForbidden, err)
@@ -113,7 +116,7 @@ func (g *Gate) Principal(r *http.Request) (access.Principal, error) {
 			return u.Principal(address), nil
 		}
 	}
-	if c, err := r.Cookie(g.cookieName(r, screenCookie)); err == nil {
+	if c, err := r.Cookie(g.cookieName(r, screenCookie)); err == nil && isScreen(r) {
 		if t, there := g.Tokens.BySecret(r.Context(), c.Value); there && t.Role == access.RoleScreen {
 			return t.Principal(address), nil
 		}
@@ -126,6 +129,10 @@ func (g *Gate) Principal(r *http.Request) (access.Principal, error) {
 	}
 	return access.Principal{}, errNobody
 }
+
+// isScreen reports whether the request is for a big screen: for nothing else its cookie counts, so
+// that who tried a screen out is asked to log in as anyone is.
+func isScreen(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/screen/") }
 
 func administrator(name, address string) access.Principal {
 	return access.Principal{Name: name, Display: name, Address: address, Bindings: []access.Binding{{Role: access.RoleAdministrator}}}
@@ -249,6 +256,10 @@ func LocalPath(next string) string {
 	return next
 }
 
+// screenFor is how long a screen can be off before it has to be told its token again; browsers keep
+// no cookie for longer.
+const screenFor = 400 * 24 * time.Hour
+
 // EnterScreen gives a browser the cookie of a big screen, whose token it was told. It lasts until
 // the token is revoked, or the screen is not on for a year.
 func (g *Gate) EnterScreen(w http.ResponseWriter, r *http.Request, secret string) (access.Token, error) {
@@ -260,6 +271,6 @@ func (g *Gate) EnterScreen(w http.ResponseWriter, r *http.Request, secret string
 	if !there || t.Role != access.RoleScreen {
 		return access.Token{}, fmt.Errorf("%w: this is no token of a screen", access.ErrWrong)
 	}
-	g.setCookie(w, r, screenCookie, secret, 400*24*time.Hour)
+	g.setCookie(w, r, screenCookie, secret, screenFor)
 	return t, nil
 }

@@ -56,8 +56,9 @@ func TestIdentify(t *testing.T) {
 		}, 401, "the token is not valid"},
 		{"a password as by RFC 7617", with, "/x", func(r *http.Request) { r.SetBasicAuth("root", password) }, 401, "the token is not valid"},
 		{"no token", with, "/x", func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }, 401, "the token is not valid"},
-		{"a screen's cookie", with, "/x", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: screen}) }, 200, `"Name":"token:lobby"`},
-		{"another token as a screen's cookie", with, "/x", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: monitor}) }, 401, "log in"},
+		{"a screen's cookie", with, "/screen/jiayuan", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: screen}) }, 200, `"Name":"token:lobby"`},
+		{"a screen's cookie elsewhere", with, "/x", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: screen}) }, 401, "log in"},
+		{"another token as a screen's cookie", with, "/screen/jiayuan", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: monitor}) }, 401, "log in"},
 		{"a token as a session's cookie", with, "/x", func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "greentally", Value: monitor}) }, 401, "log in"},
 		{"a cookie without __Host- over TLS", with, "/x", func(r *http.Request) {
 			r.TLS = &tls.ConnectionState{}
@@ -207,11 +208,20 @@ func TestScreen(t *testing.T) {
 	if status, body := b.post(t, "/screen", "token", secret); status != http.StatusNoContent {
 		t.Fatal(status, body)
 	}
-	if p := b.who(t); !p.May(access.Screen, "jiayuan") || p.May(access.Read, "jiayuan") || p.May(access.Screen, "b") || p.Session {
+	if p := b.who(t); p.Name != "" {
+		t.Errorf("the screen's cookie makes %+v of who asks for anything else", p)
+	}
+	if p := b.whoAt(t, "/screen/jiayuan"); !p.May(access.Screen, "jiayuan") || p.May(access.Read, "jiayuan") || p.May(access.Screen, "b") || p.Session {
 		t.Errorf("the screen is %+v", p)
 	}
+	w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/screen/jiayuan", nil)
+	r.AddCookie(&http.Cookie{Name: "greentally-screen", Value: secret})
+	h.handler().ServeHTTP(w, r)
+	if got := w.Header().Get("Set-Cookie"); !strings.Contains(got, "greentally-screen="+secret) || !strings.Contains(got, "Max-Age=34560000") {
+		t.Errorf("the cookie of a screen that is on is %q", got)
+	}
 	must(t, h.tokens.Revoke(t.Context(), "lobby"))
-	if p := b.who(t); p.Name != "" {
+	if p := b.whoAt(t, "/screen/jiayuan"); p.Name != "" {
 		t.Errorf("a screen without a token is %+v", p)
 	}
 }

@@ -207,7 +207,13 @@ func (b *browser) send(t testing.TB, r *http.Request) (next *url.URL, status int
 // who is whom the server takes the browser for; nobody if it answers with anything but 200.
 func (b *browser) who(t testing.TB) access.Principal {
 	t.Helper()
-	_, status, body := b.get(t, b.url+"/api/me")
+	return b.whoAt(t, "/api/me")
+}
+
+// whoAt is who the browser is at a path.
+func (b *browser) whoAt(t testing.TB, path string) access.Principal {
+	t.Helper()
+	_, status, body := b.get(t, b.url+path)
 	var p access.Principal
 	if status == http.StatusOK {
 		must(t, json.Unmarshal([]byte(body), &p))

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	ratelimit "golang.org/x/time/rate"
 
 	"greentally/access"
 	"greentally/access/login"
@@ -21,6 +23,9 @@ import (
 
 // accessUp is who may see and do what.
 type accessUp struct {
+	mu      sync.Mutex
+	refused map[string]*refusals // by who asks
+
 	users  *access.Users
 	tokens *access.Tokens
 	audit  *access.Audit
@@ -70,7 +75,7 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 	}
 	role, _ := who.As(needed, community)
 	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, Result: access.Done}
-	for _, name := range []string{"id", "device", "month"} {
+	for _, name := range web.Named() {
 		if value := r.PathValue(name); value != "" {
 			if entry.What == nil {
 				entry.What = map[string]string{}
@@ -85,9 +90,51 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 	default:
 		entry.Result = access.Failed
 	}
+	if failed != nil && !up.mayFail(who.Name, &entry) {
+		return
+	}
 	if err := up.audit.Write(context.WithoutCancel(r.Context()), entry); err != nil {
 		up.log.Error("what was done is not in the audit log", "who", who.Name, "action", action, "community", community, "error", err)
 	}
+}
+
+// How often what somebody could not do comes to the audit log: who may do nothing could fill it, and
+// hide in it what others did.
+const (
+	perRefusal   = time.Minute
+	refusalBurst = 100
+)
+
+// refusals are those of one who asks.
+type refusals struct {
+	*ratelimit.Limiter
+	leftOut int // since one that was written
+}
+
+// mayFail reports whether one more failure of somebody is written, and has the entry say how many
+// before were not.
+func (up *accessUp) mayFail(who string, entry *access.Entry) bool {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	r := up.refused[who] // there are as many as users and tokens
+	if r == nil {
+		r = &refusals{Limiter: ratelimit.NewLimiter(ratelimit.Every(perRefusal), refusalBurst)}
+		if up.refused == nil {
+			up.refused = map[string]*refusals{}
+		}
+		up.refused[who] = r
+	}
+	if !r.Allow() {
+		r.leftOut++
+		return false
+	}
+	if r.leftOut > 0 {
+		if entry.What == nil {
+			entry.What = map[string]string{}
+		}
+		entry.What["left_out_before"], r.leftOut = strconv.Itoa(r.leftOut), 0
+	}
+	return true
 }
 
 // administration are the requests by which users and tokens are kept, and the audit log is read.
@@ -113,6 +160,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
+			web.About(r, "id", p.Name)
 			u, err := up.users.Add(r.Context(), p.User, p.Secret)
 			return u, wrong(err)
 		},
@@ -153,6 +201,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 				return nil, err
 			}
 			t.By = access.From(r.Context()).Name
+			web.About(r, "id", t.Name)
 			secret, err := up.tokens.Add(r.Context(), t)
 			return map[string]string{"name": t.Name, "secret": secret}, wrong(err)
 		},

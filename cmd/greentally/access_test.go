@@ -118,6 +118,23 @@ func TestAccess(t *testing.T) {
 			return status == 200 && strings.Contains(answer, tt.want)
 		})
 	}
+	for _, want := range []string{ // what was done, and to what
+		`"action":"POST /api/v1/users","what":{"id":"li"},"result":"done"`, `"action":"POST /api/v1/communities/{community}/records","community":"lakeside","what":{"record":"01`,
+	} {
+		if _, log := do(wang, "GET", "/api/v1/audit", "", ""); !strings.Contains(log, want) {
+			t.Errorf("the audit log lacks %s:\n%s", want, log)
+		}
+	}
+	do(wang, "POST", alertmanagerPath+"/api/v2/silences", "application/json", "{}")
+	if _, log := do(wang, "GET", "/api/v1/audit?who=wang", "", ""); !strings.Contains(log, `"action":"POST `+alertmanagerPath+`/api/v2/silences"`) {
+		t.Errorf("the audit log lacks what went to Alertmanager:\n%s", log)
+	}
+	for range refusalBurst + 20 { // who may do nothing cannot fill the log
+		do(zhang, "POST", "/api/v1/communities/hillside/records", "application/json", record)
+	}
+	if _, log := do(wang, "GET", "/api/v1/audit?who=zhang&before=100000", "", ""); strings.Count(log, `"who":"zhang"`) > 100 || strings.Contains(log, "left_out_before") {
+		t.Errorf("the audit log has too much:\n%s", log)
+	}
 	if status, _ := do(li, "POST", "/logout", "application/x-www-form-urlencoded", ""); status != 200 {
 		t.Errorf("out: %d", status)
 	}

@@ -221,6 +221,14 @@ func TestPagesInBrowser(t *testing.T) {
 				t.Error("the page was loaded anew")
 			}
 			look()
+			b.open("/c/garden/devices/quiet")
+			b.click(`section[aria-labelledby="readings"] details summary`)
+			b.until(`document.querySelector(".livesign")?.dataset.live !== undefined`)
+			client("quiet", fmt.Sprintf(`{"time": %q, "fill_ratio": %.2f}`, time.Now().Format(time.RFC3339Nano), fill+0.2))
+			b.sees(fmt.Sprintf("%.0f %%", 100*(fill+0.2)))
+			if !value[bool](b, `document.querySelector('section[aria-labelledby="readings"] details').open`) {
+				t.Error("news closed what was opened")
+			}
 			b.click(".person button")
 			b.until(`location.pathname === "/login"`)
 			if looked < 15 {
@@ -262,7 +270,7 @@ func TestPagesInBrowser(t *testing.T) {
 		t.Error("the screen was loaded anew")
 	}
 	screen.open("/c/garden")
-	screen.sees("没有这个页面")
+	screen.sees("用户名")
 }
 
 // TestPageScreenshots takes pictures of all pages of a simulated community, to be looked at.

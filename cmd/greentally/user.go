@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -209,32 +210,40 @@ func (p *program) tokenCommand() *cobra.Command {
 
 func (p *program) auditCommand() *cobra.Command {
 	var who, community string
+	var before uint64
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Who did what: the latest entries of the audit log", Args: cobra.NoArgs,
 		Long: `Lists the latest 100 entries of the audit log, the latest first: logins, failed ones too, and
-every request that changed something or was refused.`,
-		Example: `  greentally audit --community jiayuan`,
+every request that changed something or was refused. Those before them are got by --before and
+the lowest id.`,
+		Example: `  greentally audit --community jiayuan
+  greentally audit --before 1204`,
 	}
 	c := p.clientFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query := url.Values{"who": {who}, "community": {community}}
+		if before > 0 {
+			query.Set("before", strconv.FormatUint(before, 10))
+		}
 		var all []access.Entry
-		if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/audit?"+url.Values{"who": {who}, "community": {community}}.Encode(), nil, &all); err != nil {
+		if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/audit?"+query.Encode(), nil, &all); err != nil {
 			return err
 		}
 		t := newTable(p.out)
-		t.AppendHeader(table.Row{"at", "who", "role", "address", "action", "community", "what", "result"})
+		t.AppendHeader(table.Row{"id", "at", "who", "role", "address", "action", "community", "what", "result"})
 		for _, e := range all {
 			what := []string{}
 			for name, value := range e.What {
 				what = append(what, name+"="+value)
 			}
 			slices.Sort(what)
-			t.AppendRow(table.Row{e.At.Format("2006-01-02 15:04:05Z"), e.Who, e.Role, e.Address, e.Action, e.Community, strings.Join(what, " "), e.Result})
+			t.AppendRow(table.Row{e.ID, e.At.Format("2006-01-02 15:04:05Z"), e.Who, e.Role, e.Address, e.Action, e.Community, strings.Join(what, " "), e.Result})
 		}
 		t.Render()
 		return nil
 	}
 	cmd.Flags().StringVar(&who, "who", "", "only what this one did")
 	cmd.Flags().StringVar(&community, "community", "", "only what was done in this one")
+	cmd.Flags().Uint64Var(&before, "before", 0, "only what was done before the entry with this id")
 	return cmd
 }

@@ -70,7 +70,7 @@ func (p *Pages) silence(v *view) (string, error) {
 	}
 	if v.PostFormValue("do") == "acknowledge" {
 		s.Acknowledges = true
-		_, err := p.Silence(v.Context(), s, 0)
+		_, err := p.Silence(v.Request, s, 0)
 		return v.here("alerts") + "?done=acknowledged", err
 	}
 	if s.Why == "" {
@@ -80,7 +80,7 @@ func (p *Pages) silence(v *view) (string, error) {
 	if err != nil {
 		return "", v.wrong("no_time")
 	}
-	_, err = p.Silence(v.Context(), s, length)
+	_, err = p.Silence(v.Request, s, length)
 	return v.here("alerts") + "?done=silenced", err
 }
 

@@ -38,6 +38,7 @@ func (p *Pages) adopt(v *view) (string, error) {
 			return "", v.wrong("no_time")
 		}
 	}
+	web.About(v.Request, "device", d.ID)
 	return v.here("devices", d.ID) + "?done=adopted", p.Adopt(v.Context(), d)
 }
 

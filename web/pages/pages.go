@@ -124,6 +124,30 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	form("/deadletters/{id}/delete", maxFields, p.remove, "deadletters", p.deadLetters)
 
 	page("/screen/{community}", "screen", p.screen)
+	page("/c/", "error", func(v *view) (any, error) { return nil, fs.ErrNotExist })
+	// Who asks for a form's address, such as for it in another language, gets the page that it is on.
+	back := func(path string, to func(r *http.Request) string) {
+		all["GET "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, to(r)+"?"+r.URL.RawQuery, http.StatusSeeOther)
+		})
+	}
+	under := func(parts ...string) func(*http.Request) string {
+		return func(r *http.Request) string {
+			path := "/c/" + url.PathEscape(r.PathValue("community"))
+			for _, part := range parts {
+				path += "/" + strings.ReplaceAll(part, "{id}", url.PathEscape(r.PathValue("id")))
+			}
+			return path
+		}
+	}
+	back("/c/{community}/silences", under("alerts"))
+	back("/c/{community}/silences/{id}/end", under("alerts"))
+	back("/c/{community}/records/{id}/withdraw", under("records", "{id}"))
+	back("/c/{community}/applications", under("reports"))
+	back("/c/{community}/applications/{id}/steps", under("applications", "{id}"))
+	for _, path := range []string{"/deadletters/{id}/replay", "/deadletters/{id}/delete"} {
+		back(path, func(*http.Request) string { return "/deadletters" })
+	}
 	p.routeAccount(all, set)
 	return all, nil
 }

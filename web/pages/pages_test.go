@@ -70,6 +70,7 @@ func TestPages(t *testing.T) {
 		{"/screen/jiayuan?site=e2", 200, []string{"3100"}, nil},
 		{"/account", 200, []string{"我的账户"}, []string{"My account"}},
 
+		{"/c/jiayuan/nope", 404, []string{"没有这个页面"}, nil},
 		{"/c/others", 404, []string{"没有这个页面"}, nil},
 		{"/c/nobody", 404, []string{"没有这个页面"}, []string{"There is no such page"}},
 		{"/c/jiayuan/devices/none", 404, []string{"没有这个页面"}, nil},
@@ -339,6 +340,11 @@ func TestNobodyGetsAtOthers(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
+		if method == http.MethodGet && w.Code == http.StatusSeeOther { // to the page of a form
+			next := httptest.NewRequestWithContext(t.Context(), method, w.Header().Get("Location"), nil)
+			w = httptest.NewRecorder()
+			handler.ServeHTTP(w, next)
+		}
 		if w.Code != http.StatusNotFound && (w.Code != http.StatusForbidden || strings.Contains(pattern, "{community}")) {
 			t.Errorf("%s: status %d", pattern, w.Code)
 		}

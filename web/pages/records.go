@@ -263,6 +263,7 @@ func (p *Pages) addRecord(v *view) (string, error) {
 		return "", err
 	}
 	added, err := p.AddRecord(v.Context(), r)
+	web.About(v.Request, "record", added.ID)
 	return v.here("records", added.ID) + "?done=recorded", err
 }
 
@@ -348,6 +349,7 @@ func (p *Pages) withdrawRecord(v *view) (string, error) {
 	if why == "" || by == "" {
 		return "", v.wrong("no_reason")
 	}
-	_, err = p.AddRecord(v.Context(), greentally.Record{Community: v.Community.ID, Type: before.Type, Date: before.Date, Replaces: id, Withdraws: true, By: by, Why: why})
+	added, err := p.AddRecord(v.Context(), greentally.Record{Community: v.Community.ID, Type: before.Type, Date: before.Date, Replaces: id, Withdraws: true, By: by, Why: why})
+	web.About(v.Request, "record", added.ID)
 	return v.here("records", id) + "?done=withdrawn", err
 }

@@ -74,6 +74,7 @@ func (p *Pages) beginApplication(v *view) (string, error) {
 		return "", v.wrong("no_reason")
 	}
 	a, err := p.Exports.Step(v.Context(), "", step)
+	web.About(v.Request, "id", a.ID, "stage", string(step.To), "scheme", step.Scheme)
 	return v.here("applications", a.ID) + "?done=begun", err
 }
 
@@ -99,6 +100,7 @@ func (p *Pages) stepApplication(v *view) (string, error) {
 			step.Until = &until
 		}
 	}
+	web.About(v.Request, "stage", string(step.To))
 	if step.By == "" {
 		return "", fmt.Errorf("%w: %s", web.ErrBadRequest, v.word("no_reason"))
 	}

@@ -57,7 +57,7 @@ func (p *Pages) screen(v *view) (any, error) {
 	}
 	for i := range values {
 		value := &values[i]
-		if value.Value == nil {
+		if value.Value == nil || value.Verdict == greentally.InsufficientData {
 			continue
 		}
 		switch value.Indicator {
@@ -85,6 +85,9 @@ func (p *Pages) screen(v *view) (any, error) {
 // nearest are the bins of a site, or else the fullest of the community.
 func (p *Pages) nearest(v *view) (all []bin) {
 	wanted := v.URL.Query().Get("site")
+	if !slices.ContainsFunc(v.Community.Sites, func(s greentally.Site) bool { return s.ID == wanted }) {
+		wanted = ""
+	}
 	for _, site := range p.sites(v.Community) {
 		if wanted != "" && site.ID != wanted {
 			continue

@@ -46,7 +46,7 @@ func words() map[string][2]string {
 		"deposited": {"投入", "put in"}, "collected": {"清运", "taken out"}, "rise": {"当日增量", "rise of the day"}, "highest": {"当日最高", "highest of the day"}, "chart": {"图", "Chart"},
 
 		"records": {"记录", "Records"}, "no_records": {"这个月没有记录。", "There is no record of this month."}, "new_record": {"新增记录", "Write down a record"}, "type": {"类型", "Type"}, "choose_type": {"记录什么？", "What is it about?"}, "next": {"下一步", "Next"},
-		"at": {"时刻", "At"}, "end": {"结束时刻", "End"}, "photos": {"照片和文件", "Photos and documents"}, "photos_hint": {"最多 12 个文件，每个不超过 20 MiB", "at most 12 files of 20 MiB each"}, "keep": {"保存", "Save"}, "optional": {"可不填", "optional"}, "choose": {"请选择", "choose"},
+		"at": {"时刻", "At"}, "end": {"结束时刻", "End"}, "photos": {"照片和文件", "Photos and documents"}, "photos_hint": {"JPEG、PNG、WebP 或 PDF，最多 12 个，每个不超过 20 MiB", "JPEG, PNG, WebP or PDF; at most 12 of 20 MiB each"}, "keep": {"保存", "Save"}, "optional": {"可不填", "optional"}, "choose": {"请选择", "choose"},
 		"attested_by": {"填报人", "Attested by"}, "recorded": {"登记时间", "Handed in"}, "replaced": {"已被更正或撤回", "corrected or withdrawn"}, "withdraw": {"撤回", "Withdraw"}, "correct": {"更正", "Correct"}, "withdraws": {"此记录撤回", "This record withdraws"},
 		"replaces": {"更正", "Corrects"}, "other_value": {"数值名称", "Name of the value"}, "number": {"数值", "Number"}, "sent_already": {"已上传", "Sent already"}, "values": {"数值", "Values"},
 

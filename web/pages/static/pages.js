@@ -76,10 +76,12 @@
     sign.lost = true;
     sign(false);
   });
-  // Who may no longer see the page, or was logged out, is sent where the server sends them.
+  // Who may no longer see the page, or was logged out, is sent where the server sends them; but for
+  // the big screen, which nobody is at: it keeps the last picture, and looks again.
   document.addEventListener("htmx:response:error", (e) => {
+    if (screen) return;
     const status = e.detail.ctx.response.status;
-    if (status === 401 || (e.target.matches("#live, #panels") && (status === 403 || status === 404))) window.location.reload();
+    if (status === 401 || (e.target.matches("#live") && (status === 403 || status === 404))) window.location.reload();
   });
   document.addEventListener("htmx:after:swap", draw);
   draw();
@@ -90,10 +92,13 @@
     let at = 0;
     const turn = () => {
       const panels = document.querySelectorAll(".panel");
-      at = (at + 1) % Math.max(1, panels.length);
+      at = at + 1 < panels.length ? at + 1 : 0;
       document.body.dataset.at = String(at);
     };
-    const every = Number(new URLSearchParams(window.location.search).get("seconds")) || 12;
+    const every = Math.min(Number(new URLSearchParams(window.location.search).get("seconds")) || 12, 3600);
+    document.addEventListener("htmx:after:swap", () => {
+      if (at >= document.querySelectorAll(".panel").length) turn(); // there are fewer than before
+    });
     document.body.dataset.at = "0";
     setInterval(turn, Math.max(3, every) * 1000);
     // A page that was made by another version of the program has other scripts and styles.
