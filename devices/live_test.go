@@ -212,6 +212,7 @@ func TestAdoptRefuses(t *testing.T) {
 		want   string
 	}{
 		"a device that is there": {file + list, func(d *greentally.Device) { d.ID = "box-1" }, "already in"},
+		"a name of two lines":    {file + list, func(d *greentally.Device) { d.Name.ZH = "a\n- id: b" }, "cannot be printed"},
 		"another community":      {file + list, func(d *greentally.Device) { d.Community = "x" }, `no community "x"`},
 		"what is not valid":      {file + list, func(d *greentally.Device) { d.Site = "x" }, `a.yaml:12: device bin-new: there is no site "x"`},
 		"devices in one line":    {file + "devices: [{id: box-1, kind: battery_box, site: s}]\n", func(*greentally.Device) {}, "a.yaml:5: its devices are not written one below another"},

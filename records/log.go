@@ -122,14 +122,24 @@ func (l *Log) Check(ctx context.Context, r greentally.Record) (greentally.Record
 	return r, err
 }
 
+// The years that records can be of.
+const firstYear, lastYear = 1900, 2200
+
 // examine reports why the record cannot be added after the entry that it returns. What can be
 // known of it is filled in.
 func (l *Log) examine(ctx context.Context, r greentally.Record, attached bool) (greentally.Record, uint64, error) {
 	r.At, r.End = inUTC(r.At), inUTC(r.End)
 	all := []error{l.types.Validate(r)}
-	for name, t := range map[string]*time.Time{"at": r.At, "end": r.End} {
-		if t != nil && (t.Year() < 1900 || t.Year() > 2200) {
-			all = append(all, fmt.Errorf("%w: %s: %d is no year of a record", ErrInvalid, name, t.Year()))
+	years := map[string]int{"date": r.Date.Year, "until": r.Last().Year}
+	if r.At != nil {
+		years["at"] = r.At.Year()
+	}
+	if r.End != nil {
+		years["end"] = r.End.Year()
+	}
+	for _, name := range slices.Sorted(maps.Keys(years)) {
+		if year := years[name]; year < firstYear || year > lastYear {
+			all = append(all, fmt.Errorf("%w: %s: %d is no year of a record", ErrInvalid, name, year))
 		}
 	}
 	if !r.Withdraws { // what is withdrawn may be of what is there no more

@@ -98,6 +98,9 @@ func TestAddRefusesWhatIsNotARecord(t *testing.T) {
 		"no stream":       func(r *greentally.Record) { r.Stream = "" },
 		"unknown stream":  func(r *greentally.Record) { r.Stream = "paper" },
 		"replaces nobody": func(r *greentally.Record) { r.Replaces = "01A" },
+		"far away":        func(r *greentally.Record) { r.Date.Year = 9999 },
+		"year of no JSON": func(r *greentally.Record) { at := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC); r.At = &at },
+		"end of no year":  func(r *greentally.Record) { end := time.Time{}; r.End = &end },
 		"unknown item":    func(r *greentally.Record) { r.Item = "a/b" },
 	}
 	for name, spoil := range tests {

@@ -3,7 +3,9 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +82,7 @@ func TestEverythingTogether(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
 	for _, administrator := range []bool{true, false} {
-		s, _ := newServer()
+		s, b := newServer()
 		s.Pages = map[string]http.Handler{"GET /{$}": says("page"), "GET /c/{community}": says("page")}
 		s.Open, s.Mounted = map[string]http.Handler{"GET /login": says("in")}, map[string]http.Handler{"/alertmanager": says("mounted"), "/none": nil}
 		s.Administration = map[string]func(*http.Request) (any, error){
@@ -100,6 +102,9 @@ func TestEverythingTogether(t *testing.T) {
 			if w := serve(s, request(t, tt.method, tt.path, "{}")); w.Code != tt.status || w.Code == 200 && !strings.Contains(w.Body.String(), tt.want) {
 				t.Errorf("administrator %v, %s %s: %d %s", administrator, tt.method, tt.path, w.Code, w.Body)
 			}
+		}
+		if want := fmt.Sprintf("POST /alertmanager/api/v2/silences  %v", administrator); !slices.Contains(b.audited, want) || slices.ContainsFunc(b.audited, func(a string) bool { return strings.HasPrefix(a, "GET ") }) {
+			t.Errorf("audited %q, want %q", b.audited, want)
 		}
 	}
 }

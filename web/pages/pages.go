@@ -124,7 +124,7 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	form("/deadletters/{id}/delete", maxFields, p.remove, "deadletters", p.deadLetters)
 
 	page("/screen/{community}", "screen", p.screen)
-	page("/c/", "error", func(v *view) (any, error) { return nil, fs.ErrNotExist })
+	page("/c/", "error", func(*view) (any, error) { return nil, fs.ErrNotExist })
 	// Who asks for a form's address, such as for it in another language, gets the page that it is on.
 	back := func(path string, to func(r *http.Request) string) {
 		all["GET "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
