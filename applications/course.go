@@ -10,7 +10,7 @@ import (
 )
 
 // ErrRefused is wrapped by the errors of steps that may not be taken.
-var ErrRefused = errors.New("refused")
+var ErrRefused = greentally.TextErrorf("不能登记", "refused")
 
 // course says what may follow on each stage; an application begins with what may follow on
 // none.

@@ -31,11 +31,11 @@ func (l *Live) Adopt(device greentally.Device) error {
 	}
 	for _, text := range []string{device.Name.ZH, device.Name.EN, device.Address} {
 		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return fmt.Errorf("adopt device %s: %q has characters that cannot be printed", device.Key(), text)
+			return greentally.TextErrorf("接入设备 %s：%q 含有不可打印的字符", "adopt device %s: %q has characters that cannot be printed", device.Key(), text)
 		}
 	}
 	if _, ok := l.Current().Device(device.Key()); ok {
-		return fmt.Errorf("adopt device %s: it is already in %s", device.Key(), c.file)
+		return greentally.TextErrorf("接入设备 %s：已在 %s 中", "adopt device %s: it is already in %s", device.Key(), c.file)
 	}
 	file, err := filepath.EvalSymlinks(filepath.FromSlash(c.file))
 	if err != nil {

@@ -74,11 +74,11 @@ func Describe(name string, content []byte) (greentally.Attachment, error) {
 	a.Name = cleanName(name, known)
 	switch {
 	case len(content) == 0:
-		return a, fmt.Errorf("%w: attachment %q is empty", ErrInvalid, a.Name)
+		return a, fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("附件 %q 是空文件", "attachment %q is empty", a.Name))
 	case len(content) > greentally.MaxAttachment:
-		return a, fmt.Errorf("%w: attachment %q has %d bytes; the most is %d MiB", ErrInvalid, a.Name, len(content), greentally.MaxAttachment>>20)
+		return a, fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("附件 %q 有 %d 字节，最多 %d MiB", "attachment %q has %d bytes; the most is %d MiB", a.Name, len(content), greentally.MaxAttachment>>20))
 	case known == nil:
-		return a, fmt.Errorf("%w: attachment %q is neither JPEG, PNG, WebP nor PDF by its content, but %s", ErrInvalid, a.Name, a.MediaType)
+		return a, fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("附件 %q 的内容不是 JPEG、PNG、WebP 或 PDF，而是 %s", "attachment %q is neither JPEG, PNG, WebP nor PDF by its content, but %s", a.Name, a.MediaType))
 	case a.Name == "":
 		return a, fmt.Errorf("%w: an attachment needs the name of a file, not %q", ErrInvalid, name)
 	}

@@ -77,11 +77,11 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int, types *Type
 }
 
 // ErrInvalid is wrapped by the error for a record that is not taken.
-var ErrInvalid = errors.New("invalid record")
+var ErrInvalid = greentally.TextErrorf("记录无效", "invalid record")
 
 // ErrThere is wrapped by the error for a record that is not taken because the log has it
 // already: nothing is lost.
-var ErrThere = errors.New("it is there already")
+var ErrThere = greentally.TextErrorf("已有这条记录", "it is there already")
 
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
@@ -139,7 +139,7 @@ func (l *Log) examine(ctx context.Context, r greentally.Record, attached bool) (
 	}
 	for _, name := range slices.Sorted(maps.Keys(years)) {
 		if year := years[name]; year < firstYear || year > lastYear {
-			all = append(all, fmt.Errorf("%w: %s: %d is no year of a record", ErrInvalid, name, year))
+			all = append(all, fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%s：%d 不是记录可用的年份", "%s: %d is no year of a record", name, year)))
 		}
 	}
 	if !r.Withdraws { // what is withdrawn may be of what is there no more
@@ -173,7 +173,7 @@ func (l *Log) attached(ctx context.Context, community string, a *greentally.Atta
 	case errors.Is(err, fs.ErrNotExist) && !must && sha256Hex.MatchString(a.SHA256):
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: there is no attachment %q in %s; hand in the file first, and name it by its sha256", ErrInvalid, a.SHA256, community)
+		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%[2]s 没有附件 %[1]q；请先上传文件", "there is no attachment %q in %s; hand in the file first, and name it by its sha256", a.SHA256, community))
 	case err != nil:
 		return err
 	}
@@ -256,9 +256,9 @@ func (l *Log) isNew(r greentally.Record) error {
 		switch {
 		case x.withdraws[last]:
 		case last == id:
-			return fmt.Errorf("%w: record %s says the same", ErrThere, id)
+			return fmt.Errorf("%w: %w", ErrThere, greentally.TextErrorf("记录 %s 内容相同", "record %s says the same", id))
 		case r.Replaces == "":
-			return fmt.Errorf("%w: record %s said the same, and %s took its place; if that one is wrong, replace it", ErrThere, id, last)
+			return fmt.Errorf("%w: %w", ErrThere, greentally.TextErrorf("记录 %s 内容相同，已由 %s 取代；如有误请更正后者", "record %s said the same, and %s took its place; if that one is wrong, replace it", id, last))
 		}
 	}
 	var all []error
@@ -266,7 +266,7 @@ func (l *Log) isNew(r greentally.Record) error {
 	for _, name := range slices.Sorted(maps.Keys(marks)) {
 		id, there := x.said[marks[name]]
 		if there && id != r.Replaces && x.last(id) == id {
-			all = append(all, fmt.Errorf("%w: %s %q is that of record %s; if that one is wrong, replace it", ErrInvalid, name, r.Texts[name], id))
+			all = append(all, fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%s %q 已用于记录 %s；如有误请更正那一条", "%s %q is that of record %s; if that one is wrong, replace it", name, r.Texts[name], id)))
 		}
 	}
 	return errors.Join(all...)
@@ -298,17 +298,17 @@ func (l *Log) mayReplace(ctx context.Context, r greentally.Record) error {
 	by := x.replacedBy[r.Replaces]
 	switch {
 	case !there || replaced.Community != r.Community:
-		return fmt.Errorf("%w: there is no record %s in %s to replace", ErrInvalid, r.Replaces, r.Community)
+		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%[2]s 没有可更正的记录 %[1]s", "there is no record %s in %s to replace", r.Replaces, r.Community))
 	case replaced.Type != r.Type:
 		return fmt.Errorf("%w: record %s is a %s and cannot be replaced by a %s", ErrInvalid, r.Replaces, replaced.Type, r.Type)
 	case replaced.Withdraws:
 		return fmt.Errorf("%w: record %s only withdraws %s; hand in what holds as a record of its own", ErrInvalid, r.Replaces, replaced.Replaces)
 	case x.withdraws[by] && r.Withdraws:
-		return fmt.Errorf("%w: record %s was withdrawn, by %s", ErrThere, r.Replaces, by)
+		return fmt.Errorf("%w: %w", ErrThere, greentally.TextErrorf("记录 %s 已被 %s 撤回", "record %s was withdrawn, by %s", r.Replaces, by))
 	case x.withdraws[by]:
-		return fmt.Errorf("%w: record %s was withdrawn, by %s; hand in what holds as a record of its own", ErrInvalid, r.Replaces, by)
+		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("记录 %s 已被 %s 撤回；请另行登记", "record %s was withdrawn, by %s; hand in what holds as a record of its own", r.Replaces, by))
 	case by != "":
-		return fmt.Errorf("%w: record %s was replaced already, by %s; replace that one", ErrInvalid, r.Replaces, by)
+		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("记录 %s 已由 %s 更正；请更正后者", "record %s was replaced already, by %s; replace that one", r.Replaces, by))
 	}
 	return nil
 }

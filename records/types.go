@@ -225,16 +225,16 @@ const (
 const mostAttachments = 20
 
 func (t *Types) faults(r greentally.Record) (all []error) {
-	add := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
+	add := func(zh, en string, args ...any) { all = append(all, greentally.TextErrorf(zh, en, args...)) }
 	if r.Community == "" {
-		add("community is missing")
+		add("缺少社区", "community is missing")
 	}
 	if r.By == "" {
-		add("by is missing: say who attests it")
+		add("请填写填报人", "by is missing: say who attests it")
 	}
 	tooLong := func(what, text string, most int) {
 		if n := utf8.RuneCountInString(text); n > most {
-			add("%s has %d characters; the most is %d, and the rest goes into an attachment", what, n, most)
+			add("%s有 %d 个字符，最多 %d 个；其余请放入附件", "%s has %d characters; the most is %d, and the rest goes into an attachment", what, n, most)
 		}
 	}
 	tooLong("by", r.By, mostName)
@@ -243,48 +243,48 @@ func (t *Types) faults(r greentally.Record) (all []error) {
 		tooLong(name, r.Texts[name], mostText)
 	}
 	if r.Date == (greentally.Date{}) {
-		add("date is missing: say which day it speaks of")
+		add("请填写日期", "date is missing: say which day it speaks of")
 	}
 	if r.Until != nil && r.Until.Before(r.Date) {
-		add("until, %s, is before the date, %s", r.Until, r.Date)
+		add("截止日期 %s 早于日期 %s", "until, %s, is before the date, %s", r.Until, r.Date)
 	}
 	if r.End != nil && (r.At == nil || r.End.Before(*r.At)) {
-		add("end comes after at: say when it began, and when it was over")
+		add("结束时刻应晚于开始时刻", "end comes after at: say when it began, and when it was over")
 	}
 	if r.Stream != "" && !slices.Contains(greentally.Streams(), r.Stream) {
-		add("stream %q is none of %v", r.Stream, greentally.Streams())
+		add("类别 %q 不在 %v 之中", "stream %q is none of %v", r.Stream, greentally.Streams())
 	}
 	attached := map[string]bool{}
 	for _, a := range r.Attachments {
 		if attached[a.SHA256] {
-			add("attachment %s is there twice", a.SHA256)
+			add("附件 %s 重复", "attachment %s is there twice", a.SHA256)
 		}
 		attached[a.SHA256] = true
 	}
 	if len(r.Attachments) > mostAttachments {
-		add("there are %d attachments; the most is %d", len(r.Attachments), mostAttachments)
+		add("有 %d 个附件，最多 %d 个", "there are %d attachments; the most is %d", len(r.Attachments), mostAttachments)
 	}
 	if r.Withdraws {
 		if r.Replaces == "" {
-			add("replaces is missing: say which record is withdrawn")
+			add("请说明撤回哪条记录", "replaces is missing: say which record is withdrawn")
 		}
 		if r.Why == "" {
-			add("why is missing: say why the record is withdrawn")
+			add("请填写撤回原因", "why is missing: say why the record is withdrawn")
 		}
 		if len(r.Values)+len(r.Texts) > 0 {
-			add("what withdraws a record has no values or texts; a correction has them, and does not withdraw")
+			add("撤回不带数值和文字；更正才带", "what withdraws a record has no values or texts; a correction has them, and does not withdraw")
 		}
 		return all // its type may be there no more
 	}
 	one := t.byName[r.Type]
 	if one == nil {
-		add("there is no type of record %q; there are %s", r.Type, strings.Join(slices.Sorted(maps.Keys(t.byName)), ", "))
+		add("没有记录类型 %q；现有 %s", "there is no type of record %q; there are %s", r.Type, strings.Join(slices.Sorted(maps.Keys(t.byName)), ", "))
 		return all
 	}
 	has := fields(r)
 	for _, need := range one.Needs {
 		if !has[need] {
-			add("a %s needs %s", r.Type, need)
+			add("%s需要填写%s", "a %s needs %s", one.called(), fieldCalled(need))
 		}
 	}
 	env, whole := one.values(r, add)
@@ -294,19 +294,28 @@ func (t *Types) faults(r greentally.Record) (all []error) {
 			break
 		}
 		if holds, err := expr.Run(check, env); err != nil || holds != true {
-			add("%s must hold", one.Checks[i])
+			add("应满足 %s", "%s must hold", one.Checks[i])
 		}
 	}
 	return all
 }
 
+// called is what the type is called for people, and by programs.
+func (t *recordType) called() greentally.Text { return greentally.Text{ZH: t.Title.ZH, EN: t.Name} }
+
+// fieldCalled is what a field that a type can need is called.
+func fieldCalled(name string) greentally.Text {
+	zh := map[string]string{"until": "截止日期", "at": "时刻", "end": "结束时刻", "stream": "类别", "device": "设备", "item": "条目"}
+	return greentally.Text{ZH: zh[name], EN: name}
+}
+
 // values checks a record's values and returns them for expressions; whole is false if one
 // is wrong.
-func (t *recordType) values(r greentally.Record, add func(format string, args ...any)) (env map[string]any, whole bool) {
+func (t *recordType) values(r greentally.Record, add func(zh, en string, args ...any)) (env map[string]any, whole bool) {
 	env, whole = map[string]any{}, true
-	wrong := func(format string, args ...any) {
+	wrong := func(zh, en string, args ...any) {
 		whole = false
-		add(format, args...)
+		add(zh, en, args...)
 	}
 	known := map[string]bool{}
 	for _, v := range t.Values {
@@ -315,25 +324,25 @@ func (t *recordType) values(r greentally.Record, add func(format string, args ..
 		env[v.Name] = number
 		switch {
 		case !has && !v.Optional:
-			wrong("a %s needs the value %s, %s", r.Type, v.Name, v.Title.EN)
+			wrong("%s需要填写%[3]s（%[2]s）", "a %s needs the value %s, %s", t.called(), v.Name, v.Title)
 		case has && v.Min != nil && number < *v.Min:
-			wrong("%s is %v, and is at least %v", v.Name, number, *v.Min)
+			wrong("%s 为 %v，至少应为 %v", "%s is %v, and is at least %v", v.Name, number, *v.Min)
 		case has && v.Max != nil && number > *v.Max:
-			wrong("%s is %v, and is at most %v", v.Name, number, *v.Max)
+			wrong("%s 为 %v，至多应为 %v", "%s is %v, and is at most %v", v.Name, number, *v.Max)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
 		if _, ok := greentally.AmountOf(r.Values[name]); !ok {
-			wrong("%s is not a number that can be tallied", name)
+			wrong("%s 不是可以计算的数", "%s is not a number that can be tallied", name)
 		}
 		if !known[name] && (!t.Open || !typeName.MatchString(name)) {
-			wrong("a %s has no value %q", r.Type, name)
+			wrong("%s没有数值 %q", "a %s has no value %q", t.called(), name)
 		}
 	}
 	return env, whole
 }
 
-func (t *recordType) texts(r greentally.Record, add func(format string, args ...any)) {
+func (t *recordType) texts(r greentally.Record, add func(zh, en string, args ...any)) {
 	const longest = 2000
 	known := map[string]bool{}
 	for _, text := range t.Texts {
@@ -341,16 +350,16 @@ func (t *recordType) texts(r greentally.Record, add func(format string, args ...
 		word := r.Texts[text.Name]
 		switch {
 		case word == "" && !text.Optional:
-			add("a %s needs the text %s, %s", r.Type, text.Name, text.Title.EN)
+			add("%s需要填写%[3]s（%[2]s）", "a %s needs the text %s, %s", t.called(), text.Name, text.Title)
 		case word != "" && len(text.OneOf) > 0 && !slices.Contains(text.OneOf, word):
-			add("%s %q is none of %s", text.Name, word, strings.Join(text.OneOf, ", "))
+			add("%s %q 不在 %s 之中", "%s %q is none of %s", text.Name, word, strings.Join(text.OneOf, ", "))
 		case len(word) > longest:
-			add("%s is longer than %d bytes", text.Name, longest)
+			add("%s 超过 %d 字节", "%s is longer than %d bytes", text.Name, longest)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
 		if !known[name] {
-			add("a %s has no text %q", r.Type, name)
+			add("%s没有文字 %q", "a %s has no text %q", t.called(), name)
 		}
 	}
 }

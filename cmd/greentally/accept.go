@@ -24,7 +24,7 @@ func accept(registry *devices.Registry, types func(string) (greentally.RecordTyp
 	}
 	device, ok := registry.Device(greentally.DeviceKey{Community: r.Community, Device: r.Device})
 	if !ok {
-		return fmt.Errorf("community %s has no device %q", r.Community, r.Device)
+		return greentally.TextErrorf("社区 %s 没有设备 %q", "community %s has no device %q", r.Community, r.Device)
 	}
 	if t, ok := types(r.Type); ok && len(t.Kinds) > 0 && !slices.Contains(t.Kinds, device.Kind) {
 		return fmt.Errorf("a %s is about a %s; %s is a %s", r.Type, strings.Join(t.Kinds, " or "), r.Device, device.Kind)
@@ -48,7 +48,7 @@ func accept(registry *devices.Registry, types func(string) (greentally.RecordTyp
 		}
 	}
 	if loc, ok := registry.Location(community.ID); ok && r.At != nil && greentally.DateOf(*r.At, loc) != r.Date {
-		all = append(all, fmt.Errorf("at: %s is not on %s in %s", r.At.In(loc).Format("2006-01-02 15:04"), r.Date, community.TimeZone))
+		all = append(all, greentally.TextErrorf("时刻 %s 不在 %s（%s）", "at: %s is not on %s in %s", r.At.In(loc).Format("2006-01-02 15:04"), r.Date, community.TimeZone))
 	}
 	return errors.Join(all...)
 }

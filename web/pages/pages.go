@@ -252,20 +252,24 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 		p.render(w, r, set, v, 0, name, nil, err)
 		return
 	}
-	v.Wrong = reason(err)
+	v.Wrong = v.reason(err)
 	data, err := again(v)
 	p.render(w, r, set, v, status, name, data, err)
 }
 
 // reason is what an error says to people, without the words by which programs tell errors apart.
-func reason(err error) string {
-	text := err.Error()
-	for _, of := range []error{web.ErrBadRequest, web.ErrConflict} {
-		if rest, is := strings.CutPrefix(text, of.Error()+": "); is && errors.Is(err, of) {
-			text = rest
+func (v *view) reason(err error) string {
+	if both, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is around it is what is left out
+		if parts := both.Unwrap(); len(parts) == 2 && (parts[0] == web.ErrBadRequest || parts[0] == web.ErrConflict) { //nolint:errorlint // these themselves
+			return v.reason(parts[1])
 		}
 	}
-	return text
+	said := greentally.ErrorText(err).In(v.Language)
+	for _, of := range []error{web.ErrBadRequest, web.ErrConflict} {
+		said = strings.ReplaceAll(said, of.Error()+": ", "")
+		said = strings.ReplaceAll(said, of.Error()+"：", "")
+	}
+	return said
 }
 
 // render writes a page, or that there was an error.
@@ -277,7 +281,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, set *template.Tem
 	case errors.Is(err, web.ErrForbidden):
 		status, name, data = http.StatusForbidden, "error", v.word("forbidden")
 	case errors.Is(err, web.ErrBadRequest):
-		status, name, data = http.StatusBadRequest, "error", reason(err)
+		status, name, data = http.StatusBadRequest, "error", v.reason(err)
 	case r.Context().Err() != nil:
 		return // the asker has gone
 	default:

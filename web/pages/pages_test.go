@@ -173,7 +173,8 @@ func TestForms(t *testing.T) {
 			status int
 			want   string
 		}{
-			{fmt.Errorf("%w: the device is <b>known</b>", web.ErrBadRequest), 400, "未完成：the device is &lt;b&gt;known"}, {fmt.Errorf("%w: record R1 says the same", web.ErrConflict), 409, "未完成：record R1 says the same"}, {errors.New("the disk is on fire"), 500, "出错了"},
+			{fmt.Errorf("%w: the device is <b>known</b>", web.ErrBadRequest), 400, "未完成：the device is &lt;b&gt;known"}, {fmt.Errorf("%w: %w", web.ErrBadRequest, fmt.Errorf("%w: %w", greentally.TextErrorf("记录无效", "invalid record"), greentally.TextErrorf("请填写日期", "date is missing"))), 400, "未完成：记录无效：请填写日期<"},
+			{fmt.Errorf("%w: record R1 says the same", web.ErrConflict), 409, "未完成：record R1 says the same"}, {errors.New("the disk is on fire"), 500, "出错了"},
 		} {
 			p, b = newPages()
 			b.err = refusal.err
