@@ -259,7 +259,7 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 
 // reason is what an error says to people, without the words by which programs tell errors apart.
 func (v *view) reason(err error) string {
-	if both, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is around it is what is left out
+	if both, ok := err.(interface{ Unwrap() []error }); ok {
 		if parts := both.Unwrap(); len(parts) == 2 && (parts[0] == web.ErrBadRequest || parts[0] == web.ErrConflict) { //nolint:errorlint // these themselves
 			return v.reason(parts[1])
 		}
