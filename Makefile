@@ -11,13 +11,13 @@ build: ## Build bin/greentally.
 	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
 .PHONY: test
-test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and the documents'.
+test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and those of documents, mails and dashboards.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
 	@echo "and now the tests; those that mostly wait, beside the others"
-	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/cmd/greentally$$|/report$$') && \
+	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/(cmd/greentally|report|dashboards|alerting/mail)$$') && \
 		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally; } & others=$$!; \
-		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report && \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report ./dashboards ./alerting/mail && \
 		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; waiting=$$?; wait $$others && exit $$waiting
 
 .PHONY: tools
