@@ -129,6 +129,10 @@ func inTab[T any](b *tab, action chromedp.Action[T]) T {
 	ctx, cancel := context.WithTimeout(b.ctx, tabPatience)
 	defer cancel()
 	result, err := chromedp.Run(ctx, action)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "(-32000)") {
+		// What it looked at was of a page that was just left: it is done on the next one.
+		result, err = chromedp.Run(ctx, action)
+	}
 	if err != nil {
 		b.fail(err)
 	}
