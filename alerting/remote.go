@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,12 +156,7 @@ func (r *Remote) post(ctx context.Context, to *url.URL, alerts []model.Alert) er
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.JoinPath("api", "v2", "alerts").String(), bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := r.client.Do(request)
+	response, err := r.request(ctx, http.MethodPost, to, "alerts", body)
 	if err != nil {
 		return err
 	}
@@ -175,4 +171,14 @@ func (r *Remote) post(ctx context.Context, to *url.URL, alerts []model.Alert) er
 	default:
 		return fmt.Errorf("%s: %s", response.Status, said)
 	}
+}
+
+// request sends JSON to the API of one Alertmanager. The path may have a query.
+func (r *Remote) request(ctx context.Context, method string, to *url.URL, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(to.String(), "/")+"/api/v2/"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	return r.client.Do(request)
 }

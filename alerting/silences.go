@@ -1,7 +1,6 @@
 package alerting
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,9 +87,15 @@ func sorted(all []greentally.Silence, community string) []greentally.Silence {
 	return all
 }
 
-// noSilence is the error for a silence that is not there, or not of the community.
-func noSilence(community, id string) error {
-	return fmt.Errorf("silence %q in community %q: %w", id, community, fs.ErrNotExist)
+// has returns an error that wraps [fs.ErrNotExist] if a community has no such silence.
+func has(ctx context.Context, in interface {
+	Silences(ctx context.Context, community string) ([]greentally.Silence, error)
+}, community, id string) error {
+	all, err := in.Silences(ctx, community)
+	if err == nil && !slices.ContainsFunc(all, func(s greentally.Silence) bool { return s.ID == id }) {
+		err = fmt.Errorf("silence %q in community %q: %w", id, community, fs.ErrNotExist)
+	}
+	return err
 }
 
 // Silences returns the silences of a community that are in force, or will be.
@@ -146,12 +151,8 @@ func (m *Manager) Silence(ctx context.Context, s greentally.Silence) (greentally
 
 // EndSilence ends a silence of a community. The error wraps [fs.ErrNotExist] if there is none.
 func (m *Manager) EndSilence(ctx context.Context, community, id string) error {
-	all, err := m.Silences(ctx, community)
-	if err != nil {
+	if err := has(ctx, m, community, id); err != nil {
 		return err
-	}
-	if !slices.ContainsFunc(all, func(s greentally.Silence) bool { return s.ID == id }) {
-		return noSilence(community, id)
 	}
 	if err := m.silences.Expire(ctx, id); err != nil {
 		return fmt.Errorf("end silence %s: %w", id, err)
@@ -220,12 +221,8 @@ func (r *Remote) Silence(ctx context.Context, s greentally.Silence) (greentally.
 
 // EndSilence ends a silence of a community. The error wraps [fs.ErrNotExist] if there is none.
 func (r *Remote) EndSilence(ctx context.Context, community, id string) error {
-	all, err := r.Silences(ctx, community)
-	if err != nil {
+	if err := has(ctx, r, community, id); err != nil {
 		return err
-	}
-	if !slices.ContainsFunc(all, func(s greentally.Silence) bool { return s.ID == id }) {
-		return noSilence(community, id)
 	}
 	return r.ask(ctx, http.MethodDelete, "silence/"+url.PathEscape(id), nil, nil)
 }
@@ -238,7 +235,7 @@ func (r *Remote) ask(ctx context.Context, method, path string, body, into any) e
 	}
 	var failed []error
 	for _, u := range r.urls {
-		err := r.askOne(ctx, method, strings.TrimRight(u.String(), "/")+"/api/v2/"+path, data, into)
+		err := r.askOne(ctx, method, u, path, data, into)
 		if err == nil {
 			return nil
 		}
@@ -247,13 +244,8 @@ func (r *Remote) ask(ctx context.Context, method, path string, body, into any) e
 	return errors.Join(failed...)
 }
 
-func (r *Remote) askOne(ctx context.Context, method, address string, body []byte, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := r.client.Do(request)
+func (r *Remote) askOne(ctx context.Context, method string, of *url.URL, path string, body []byte, into any) error {
+	response, err := r.request(ctx, method, of, path, body)
 	if err != nil {
 		return err
 	}

@@ -191,30 +191,30 @@ func (a *attested) replaced(key greentally.DeviceKey, t Touch) bool {
 // records in the store. Only days that are over at asOf count. The error wraps
 // [fs.ErrNotExist] if there is no such community.
 func (w *Worker) Report(ctx context.Context, community string, month greentally.Month, asOf time.Time) ([]greentally.IndicatorValue, error) {
-	attested, err := w.attested(ctx, community)
+	e, err := w.Totals(ctx, community, month, asOf)
 	if err != nil {
 		return nil, err
 	}
-	return w.compute(ctx, community, month, asOf, attested.all)
+	return w.Indicators.Compute(e), nil
 }
 
 // Evidence returns what [Worker.Report] computes the indicators from, the device-days with
 // their hours.
 func (w *Worker) Evidence(ctx context.Context, community string, month greentally.Month, asOf time.Time) (indicators.Evidence, error) {
-	attested, err := w.attested(ctx, community)
-	if err != nil {
-		return indicators.Evidence{}, err
-	}
-	return w.evidence(ctx, community, month, asOf, attested.all, false)
+	return w.gather(ctx, community, month, asOf, false)
 }
 
 // Totals returns what [Worker.Report] computes the indicators from.
 func (w *Worker) Totals(ctx context.Context, community string, month greentally.Month, asOf time.Time) (indicators.Evidence, error) {
+	return w.gather(ctx, community, month, asOf, true)
+}
+
+func (w *Worker) gather(ctx context.Context, community string, month greentally.Month, asOf time.Time, totals bool) (indicators.Evidence, error) {
 	attested, err := w.attested(ctx, community)
 	if err != nil {
 		return indicators.Evidence{}, err
 	}
-	return w.evidence(ctx, community, month, asOf, attested.all, true)
+	return w.evidence(ctx, community, month, asOf, attested.all, totals)
 }
 
 // compute is Report with the community's records at hand.

@@ -173,7 +173,7 @@ func (g *Gate) bySession(ctx context.Context, token string) (access.User, bool, 
 // through a proxy that runs here.
 func isLocal(r *http.Request) bool {
 	remote, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && isLoopback(remote) && isLoopback(hostOf(r.Host)) &&
+	return err == nil && IsLoopback(remote) && IsLoopback(hostOf(r.Host)) &&
 		r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
 }
 
@@ -184,7 +184,8 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this machine, by a loopback name or address.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -36,7 +36,7 @@ type accessUp struct {
 // openAccess opens users, tokens, sessions and the audit log, and sets up the gate in front with
 // what is configured of it.
 func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, gate login.Config, log *slog.Logger) (*accessUp, error) {
-	up := &accessUp{log: log}
+	up := &accessUp{refused: map[string]*refusals{}, log: log}
 	var err error
 	if up.users, err = access.OpenUsers(ctx, js, replicas, 0, log); err != nil {
 		return nil, err
@@ -74,12 +74,9 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 		needed = access.Administer
 	}
 	role, _ := who.As(needed, community)
-	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, Result: access.Done}
+	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, What: map[string]string{}, Result: access.Done}
 	for _, name := range web.Named() {
 		if value := r.PathValue(name); value != "" {
-			if entry.What == nil {
-				entry.What = map[string]string{}
-			}
 			entry.What[name] = value
 		}
 	}
@@ -90,7 +87,7 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 	default:
 		entry.Result = access.Failed
 	}
-	if failed != nil && !up.mayFail(who.Name, &entry) {
+	if failed != nil && !up.mayFail(who.Name, entry) {
 		return
 	}
 	if err := up.audit.Write(context.WithoutCancel(r.Context()), entry); err != nil {
@@ -113,15 +110,12 @@ type refusals struct {
 
 // mayFail reports whether one more failure of somebody is written, and has the entry say how many
 // before were not.
-func (up *accessUp) mayFail(who string, entry *access.Entry) bool {
+func (up *accessUp) mayFail(who string, entry access.Entry) bool {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	r := up.refused[who] // there are as many as users and tokens
 	if r == nil {
 		r = &refusals{Limiter: ratelimit.NewLimiter(ratelimit.Every(perRefusal), refusalBurst)}
-		if up.refused == nil {
-			up.refused = map[string]*refusals{}
-		}
 		up.refused[who] = r
 	}
 	if !r.Allow() {
@@ -129,9 +123,6 @@ func (up *accessUp) mayFail(who string, entry *access.Entry) bool {
 		return false
 	}
 	if r.leftOut > 0 {
-		if entry.What == nil {
-			entry.What = map[string]string{}
-		}
 		entry.What["left_out_before"], r.leftOut = strconv.Itoa(r.leftOut), 0
 	}
 	return true

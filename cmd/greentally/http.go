@@ -67,12 +67,7 @@ func reachable(address string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("listen address %q is not host:port", address)
 	}
-	return !isLoopback(host), nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return !login.IsLoopback(host), nil
 }
 
 // prefix reads a network, or an address, which is a network of one.
@@ -97,7 +92,7 @@ func publicURL(text string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "":
 		return nil, fmt.Errorf("%q is not an address such as https://greentally.example.org", text)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !login.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("%q is not https", text)
 	}
 	return u, nil

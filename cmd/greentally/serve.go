@@ -218,11 +218,14 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "greentally_alert_rules_valid", Help: "1 if the alert rules' files as they are now are in force, 0 if they do not validate.",
 	}, func() float64 { return map[bool]float64{true: 0, false: 1}[telling.wrong.Load()] }))
+	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
+	look := newLook(reporter, set, store, time.Now)
 	worker.Tallied = own.tallied
 	worker.Computed = func(values []greentally.IndicatorValue) {
 		own.computed(values)
 		telling.seeIndicators(ctx, values, registry.Current())
 		if len(values) > 0 {
+			look.values.put(values[0].Community, values[0].Month, values)
 			news.Tell(values[0].Community)
 		}
 	}
@@ -230,7 +233,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return certification.Assess(schemes.Evidence{Community: c, Month: month, Indicators: values, Records: all})
 	}
 	worker.Days = func(days []greentally.DeviceDay, records []greentally.Record) { telling.seeDays(ctx, days, records) }
-	reporter := newWorker(store, registry, set, log) // for requests; it tallies nothing
 	started := time.Now()
 	settled := func(ctx context.Context) (bool, error) {
 		all, err := lags(ctx)
@@ -252,7 +254,6 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if mailer != nil {
 		exports.mailer = mailer
 	}
-	look := newLook(reporter, set, store, worker, time.Now)
 	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 		r, err := recordLog.Add(ctx, r)

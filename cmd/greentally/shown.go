@@ -20,9 +20,9 @@ type look struct {
 	recovered *recent[map[greentally.Date]greentally.Amount]
 }
 
-// newLook computes by reporter; what worker computes because something came is shown, too.
-func newLook(reporter *rules.Worker, set *indicators.Set, store greentally.DeviceDayStore, worker *rules.Worker, now func() time.Time) *look {
-	l := &look{
+// newLook computes by reporter. What the worker computes because something came is put in by its caller.
+func newLook(reporter *rules.Worker, set *indicators.Set, store greentally.DeviceDayStore, now func() time.Time) *look {
+	return &look{
 		values: newRecent(5*time.Minute, now, func(ctx context.Context, community string, month greentally.Month) ([]greentally.IndicatorValue, error) {
 			return reporter.Report(ctx, community, month, now())
 		}),
@@ -39,14 +39,6 @@ func newLook(reporter *rules.Worker, set *indicators.Set, store greentally.Devic
 			return pages.Recovered(days), err
 		}),
 	}
-	computed := worker.Computed
-	worker.Computed = func(values []greentally.IndicatorValue) {
-		computed(values)
-		if len(values) > 0 {
-			l.values.put(values[0].Community, values[0].Month, values)
-		}
-	}
-	return l
 }
 
 // forget has what is shown of a community computed anew.

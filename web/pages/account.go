@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +67,7 @@ func (p *Pages) routeAccount(all map[string]http.Handler, set *template.Template
 			}
 			data.Roles = append(data.Roles, shown)
 		}
-		p.form(w, r, set, "account", status, data)
+		p.answer(w, r, set, status, "account", data)
 	}
 	change := func(path string, do func(w http.ResponseWriter, r *http.Request) (done string, err error)) {
 		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -138,21 +137,6 @@ func (p *Pages) named(id string) *greentally.Community {
 		}
 	}
 	return &greentally.Community{ID: id}
-}
-
-// form answers with a page that has a form.
-func (p *Pages) form(w http.ResponseWriter, r *http.Request, set *template.Template, name string, status int, data any) {
-	v, err := p.view(w, r)
-	var out bytes.Buffer
-	if err == nil {
-		err = set.ExecuteTemplate(&out, name, frame{v, data})
-	}
-	if err != nil {
-		p.Log.Error("page failed", "path", r.URL.Path, "error", err)
-		http.Error(w, "the page failed", http.StatusInternalServerError)
-		return
-	}
-	p.send(w, r, v, status, out.Bytes())
 }
 
 // accountWords are the words of the account, and of the way in by a provider.

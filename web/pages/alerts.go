@@ -13,13 +13,11 @@ type told struct {
 	Silence *greentally.Silence
 }
 
-// told returns the alerts that hold.
-func (p *Pages) told(v *view) ([]told, error) {
-	silences, err := p.Silences.List(v.Context(), v.Community.ID)
-	if err != nil {
-		return nil, err
+// told returns the alerts that hold, and the silences that there are.
+func (p *Pages) told(v *view) (all []told, silences []greentally.Silence, err error) {
+	if silences, err = p.Silences.List(v.Context(), v.Community.ID); err != nil {
+		return nil, nil, err
 	}
-	var all []told
 	for _, a := range p.open(v.Community.ID) {
 		one := told{Alert: a}
 		for i := range silences {
@@ -29,7 +27,7 @@ func (p *Pages) told(v *view) ([]told, error) {
 		}
 		all = append(all, one)
 	}
-	return all, nil
+	return all, silences, nil
 }
 
 // alertsPage is the page of alerts.
@@ -43,14 +41,11 @@ type alertsPage struct {
 const endedShown = 20
 
 func (p *Pages) alerts(v *view) (any, error) {
-	all, err := p.told(v)
+	all, silences, err := p.told(v)
 	if err != nil {
 		return nil, err
 	}
-	page := alertsPage{Alerts: all}
-	if page.Silences, err = p.Silences.List(v.Context(), v.Community.ID); err != nil {
-		return nil, err
-	}
+	page := alertsPage{Alerts: all, Silences: silences}
 	for _, a := range p.Alerts() {
 		if a.Community == v.Community.ID && a.Ended != nil {
 			page.Ended = append(page.Ended, a)

@@ -141,7 +141,7 @@ func (p *Pages) community(v *view) (any, error) {
 		return nil, err
 	}
 	o := overview{Month: month, Sites: p.sites(v.Community)}
-	if o.Alerts, err = p.told(v); err != nil {
+	if o.Alerts, _, err = p.told(v); err != nil {
 		return nil, err
 	}
 	if o.More = max(0, len(o.Alerts)-alertsShown); o.More > 0 {

@@ -50,7 +50,7 @@ func (p *Pages) device(v *view) (any, error) {
 	h.Last = !h.Day.Before(today)
 	h.Before, h.After = h.Day.Add(-1), h.Day.Add(1)
 	h.Kind, _ = p.Kind(d.Kind)
-	all, err := p.told(v)
+	all, _, err := p.told(v)
 	if err != nil {
 		return nil, err
 	}

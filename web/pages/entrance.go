@@ -57,7 +57,7 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 	}
 	show := func(w http.ResponseWriter, r *http.Request, status int, data entry) {
 		data.OpenID = e.OpenID != nil
-		p.form(w, r, set, "login", status, data)
+		p.answer(w, r, set, status, "login", data)
 	}
 	in := func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)

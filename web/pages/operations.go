@@ -3,7 +3,6 @@ package pages
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -91,13 +90,4 @@ func (p *Pages) remove(v *view) (string, error) {
 		err = p.DeleteDeadLetter(v.Context(), id)
 	}
 	return "/deadletters?done=deleted", err
-}
-
-// Sites are those of the community, by what they are called.
-func (f frame) Sites() []Choice {
-	var all []Choice
-	for _, s := range f.Community.Sites {
-		all = append(all, Choice{s.ID, s.Name})
-	}
-	return slices.Clip(all)
 }

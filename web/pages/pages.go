@@ -223,6 +223,12 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, set *template.Templ
 	p.render(w, r, set, v, http.StatusOK, name, data, err)
 }
 
+// answer answers with a page whose data are there already.
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request, set *template.Template, status int, name string, data any) {
+	v, err := p.view(w, r)
+	p.render(w, r, set, v, status, name, data, err)
+}
+
 // take does what a form asks for. What names a community is for those who may write there, all
 // else for administrators.
 func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Template, do func(*view) (string, error), name string, again func(*view) (any, error)) {
