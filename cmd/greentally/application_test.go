@@ -46,14 +46,20 @@ devices:
   - {id: corridor, kind: lighting_meter, site: c1, interval: 30m, lamps: 40, baseline: {option: A, lamps: 40, lamp_power_w: 66}}
 `
 
-// lastMonth is the month before now, by the community's clocks.
-func lastMonth(t *testing.T) greentally.Month {
+// today is the day that it is by the community's clocks.
+func today(t *testing.T) greentally.Date {
 	t.Helper()
 	loc, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return greentally.DateOf(time.Now(), loc).MonthOf().First().Add(-1).MonthOf()
+	return greentally.DateOf(time.Now(), loc)
+}
+
+// lastMonth is the month before today's.
+func lastMonth(t *testing.T) greentally.Month {
+	t.Helper()
+	return today(t).MonthOf().First().Add(-1).MonthOf()
 }
 
 // applicant is a running site with the tools to ask it.
@@ -95,7 +101,7 @@ func (a *applicant) must(args ...string) string {
 // command line, over restarts; what comes late is a revision.
 func TestApplication(t *testing.T) {
 	t.Parallel()
-	a := newApplicant(t, "targets: {"+fmt.Sprint(time.Now().Year())+": {city: 15}}\n")
+	a := newApplicant(t, "targets: {"+fmt.Sprint(today(t).Year)+": {city: 15}}\n")
 	a.simulated(a.month.Last().Day - 1)
 	day := a.month.First().Add(14).String()
 	photo := a.write("问卷.jpg", jpeg("survey"))

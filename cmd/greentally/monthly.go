@@ -284,13 +284,20 @@ func (m *monthly) api() web.Exports {
 				return nil, err
 			}
 			all = slices.DeleteFunc(all, func(a greentally.Application) bool { return !may(a.Community) })
-			var known []string
-			for _, c := range m.registry.Current().Communities() {
-				if may(c.ID) {
-					known = append(known, c.ID)
+			known, registry := []string(nil), m.registry.Current()
+			today := greentally.Date{} // where it is latest, so that what was done today counts everywhere
+			for _, c := range registry.Communities() {
+				if !may(c.ID) {
+					continue
+				}
+				known = append(known, c.ID)
+				if loc, ok := registry.Location(c.ID); ok {
+					if there := greentally.DateOf(m.now(), loc); today.Before(there) {
+						today = there
+					}
 				}
 			}
-			return applications.Roll(all, known, cmp.Or(on, greentally.DateOf(m.now(), time.Local)), m.config.Targets), nil
+			return applications.Roll(all, known, cmp.Or(on, today, greentally.DateOf(m.now(), time.UTC)), m.config.Targets), nil
 		},
 		Key: func() string { return m.key.Public().(minisign.PublicKey).String() },
 	}

@@ -23,6 +23,7 @@ import (
 
 	"greentally"
 	"greentally/alerting/mail"
+	"greentally/applications"
 	"greentally/report/bundle"
 	"greentally/store/memory"
 )
@@ -248,6 +249,21 @@ func TestMonthlyOfAWrongClock(t *testing.T) {
 			t.Errorf("with the right one: mailed %s", got)
 		}
 	})
+}
+
+// TestRollupToday counts by the communities' clocks, whatever the server's say.
+func TestRollupToday(t *testing.T) {
+	m, _ := newMonthly(t)
+	m.now = func() time.Time { return time.Date(2026, time.December, 31, 16, 30, 0, 0, time.UTC) }
+	for _, tt := range []struct {
+		sees bool
+		want string
+	}{{true, "2027-01-01"}, {false, "2026-12-31"}} {
+		got, err := m.api().Rollup(t.Context(), func(string) bool { return tt.sees }, greentally.Date{})
+		if rollup, ok := got.(applications.Rollup); err != nil || !ok || rollup.On.String() != tt.want {
+			t.Errorf("who sees a community in Shanghai: %t: %+v %v, want one on %s", tt.sees, got, err, tt.want)
+		}
+	}
 }
 
 // TestMonthlyRefused does not say that a mail was sent that was refused.
