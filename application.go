@@ -26,25 +26,61 @@ type Stage string
 
 // The stages.
 const (
-	StageDraft     Stage = "draft"     // 草稿
-	StageSubmitted Stage = "submitted" // 已申报: the figures are frozen
-	StageSurveyed  Stage = "surveyed"  // 已调研
-	StageAccepted  Stage = "accepted"  // 已验收
-	StageNamed     Stage = "named"     // 已命名
-	StageRejected  Stage = "rejected"  // 未通过
-	StageWithdrawn Stage = "withdrawn" // 已撤回, by the community
-	StageRevoked   Stage = "revoked"   // 已撤销: the title was taken away
+	StageDraft     Stage = "draft"
+	StageSubmitted Stage = "submitted" // the figures are frozen
+	StageSurveyed  Stage = "surveyed"
+	StageAccepted  Stage = "accepted"
+	StageNamed     Stage = "named"
+	StageRejected  Stage = "rejected"
+	StageWithdrawn Stage = "withdrawn" // by the community
+	StageRevoked   Stage = "revoked"   // the title was taken away
 )
+
+// Title returns what the stage is called; its code if it is none of these.
+func (s Stage) Title() Text {
+	switch s {
+	case StageDraft:
+		return Text{"草稿", "draft"}
+	case StageSubmitted:
+		return Text{"已申报", "submitted"}
+	case StageSurveyed:
+		return Text{"已调研", "surveyed"}
+	case StageAccepted:
+		return Text{"已验收", "accepted"}
+	case StageNamed:
+		return Text{"已命名", "named"}
+	case StageRejected:
+		return Text{"未通过", "rejected"}
+	case StageWithdrawn:
+		return Text{"已撤回", "withdrawn"}
+	case StageRevoked:
+		return Text{"已撤销", "revoked"}
+	}
+	return Text{string(s), string(s)}
+}
 
 // TitleLevel is who gave a title.
 type TitleLevel string
 
 // The levels.
 const (
-	District TitleLevel = "district" // 区县级
-	City     TitleLevel = "city"     // 市级
-	National TitleLevel = "national" // 国家级
+	District TitleLevel = "district"
+	City     TitleLevel = "city"
+	National TitleLevel = "national"
 )
+
+// Title returns what the level is called; its code if it is none of these.
+func (l TitleLevel) Title() Text {
+	switch l {
+	case District:
+		return Text{"区县级", "district"}
+	case City:
+		return Text{"市级", "city"}
+	case National:
+		return Text{"国家级", "national"}
+	}
+	return Text{string(l), string(l)}
+}
 
 // TitleLevels returns all levels, the highest first.
 func TitleLevels() []TitleLevel { return []TitleLevel{National, City, District} }

@@ -72,9 +72,9 @@ func after(a greentally.Application, s greentally.Step) greentally.Application {
 // may returns why the step may not be taken.
 func may(a *greentally.Application, s *greentally.Step) error {
 	var all []error
-	add := func(wrong bool, format string, args ...any) {
+	add := func(wrong bool, zh, en string, args ...any) {
 		if wrong {
-			all = append(all, fmt.Errorf(format, args...))
+			all = append(all, greentally.TextErrorf(zh, en, args...))
 		}
 	}
 	next := Next(a.Stage)
@@ -82,39 +82,43 @@ func may(a *greentally.Application, s *greentally.Step) error {
 	switch {
 	case slices.Contains(next, s.To):
 	case first:
-		return fmt.Errorf("an application begins as a %s, not as %s", listed(next), s.To)
+		return greentally.TextErrorf("申报从%s开始，不能从%s开始", "an application begins as a %s, not as %s", listed(next), s.To.Title())
 	case len(next) == 0:
-		return fmt.Errorf("the application is %s, and nothing comes after that", a.Stage)
+		return greentally.TextErrorf("申报%s，流程已经结束", "the application is %s, and nothing comes after that", a.Stage.Title())
 	default:
-		return fmt.Errorf("the application is %s; what can follow is %s, not %s", a.Stage, listed(next), s.To)
+		return greentally.TextErrorf("申报目前为%s，下一步可以是%s，不能是%s", "the application is %s; what can follow is %s, not %s", a.Stage.Title(), listed(next), s.To.Title())
 	}
-	add(strings.TrimSpace(s.By) == "", "say by whom it is done")
-	add(s.On == greentally.Date{}, "say on which day it is done")
+	add(strings.TrimSpace(s.By) == "", "请填写经办人", "say by whom it is done")
+	add(s.On == greentally.Date{}, "请填写日期", "say on which day it is done")
 	if n := len(a.Steps); n > 0 {
-		add(s.On.Before(a.Steps[n-1].On), "it cannot be done on %s: the step before was on %s", s.On, a.Steps[n-1].On)
+		add(s.On.Before(a.Steps[n-1].On), "日期不能是 %s：上一步在 %s", "it cannot be done on %s: the step before was on %s", s.On, a.Steps[n-1].On)
 	}
 	back := s.To == greentally.StageDraft && !first
 	ends := slices.Contains([]greentally.Stage{greentally.StageRejected, greentally.StageWithdrawn, greentally.StageRevoked}, s.To)
-	add((back || ends) && strings.TrimSpace(s.Why) == "", "say why it is %s", map[bool]string{true: "returned", false: string(s.To)}[back])
-	add(first && s.Community == "", "say which community")
-	add(!first && (s.Community != "" || s.Scheme != "" || s.Month != greentally.Month{}), "community, scheme and month are those of the first step")
-	add(s.To == greentally.StageDraft && first && s.Scheme == "", "say by which scheme")
-	add(s.To == greentally.StageDraft && first && s.Month == greentally.Month{}, "say by the figures of which month")
-	add(s.To == greentally.StageSubmitted && s.On.Before(a.Month.Next().First()), "%s was not over on %s, so its figures were not final", a.Month, s.On)
-	add((s.To == greentally.StageSubmitted) != (s.Submission != nil), "what is frozen belongs to a submission")
+	as := s.To.Title()
+	if back {
+		as = greentally.Text{ZH: "退回", EN: "returned"}
+	}
+	add((back || ends) && strings.TrimSpace(s.Why) == "", "请填写“%s”的原因", "say why it is %s", as)
+	add(first && s.Community == "", "请填写社区", "say which community")
+	add(!first && (s.Community != "" || s.Scheme != "" || s.Month != greentally.Month{}), "社区、评价标准和月份以第一步为准，不能再填", "community, scheme and month are those of the first step")
+	add(s.To == greentally.StageDraft && first && s.Scheme == "", "请选择评价标准", "say by which scheme")
+	add(s.To == greentally.StageDraft && first && s.Month == greentally.Month{}, "请填写用哪个月的数据", "say by the figures of which month")
+	add(s.To == greentally.StageSubmitted && s.On.Before(a.Month.Next().First()), "%[2]s 时 %[1]s 还没有结束，数据尚未定稿", "%s was not over on %s, so its figures were not final", a.Month, s.On)
+	add((s.To == greentally.StageSubmitted) != (s.Submission != nil), "只有提交申报时才固定数据", "what is frozen belongs to a submission")
 	named := s.To == greentally.StageNamed
-	add(named && !slices.Contains(greentally.TitleLevels(), s.Level), "level %q is none of %s", s.Level, listed(greentally.TitleLevels()))
-	add(!named && (s.Level != "" || s.Until != nil), "level and last day belong to a title")
-	add(s.Until != nil && s.Until.Before(s.On), "a title of %s cannot end on %s", s.On, s.Until)
-	add(first && named && strings.TrimSpace(s.Why) == "", "say which document gave the title")
-	add(first && named && (s.Scheme != "" || s.Month != greentally.Month{}), "a title of before has neither scheme nor month")
+	add(named && !slices.Contains(greentally.TitleLevels(), s.Level), "称号级别 %q 不是%s", "level %q is none of %s", s.Level, listed(greentally.TitleLevels()))
+	add(!named && (s.Level != "" || s.Until != nil), "只有命名时才填级别和有效期", "level and last day belong to a title")
+	add(s.Until != nil && s.Until.Before(s.On), "%s 命名的称号不能到 %s 为止", "a title of %s cannot end on %s", s.On, s.Until)
+	add(first && named && strings.TrimSpace(s.Why) == "", "请填写命名文件的文号", "say which document gave the title")
+	add(first && named && (s.Scheme != "" || s.Month != greentally.Month{}), "以前获得的称号不填评价标准和月份", "a title of before has neither scheme nor month")
 	return errors.Join(all...)
 }
 
-func listed[T ~string](all []T) string {
-	words := make([]string, len(all))
+func listed[T interface{ Title() greentally.Text }](all []T) greentally.Text {
+	titles := make([]greentally.Text, len(all))
 	for i, one := range all {
-		words[i] = string(one)
+		titles[i] = one.Title()
 	}
-	return strings.Join(words, ", ")
+	return greentally.JoinTexts(titles, "、", ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,9 @@ func TestCourse(t *testing.T) {
 	}
 }
 
+// What a Chinese sentence has none of, and where it may have it.
+var latin, quoted = regexp.MustCompile(`[A-Za-z!]`), regexp.MustCompile(`"[^"]*"`)
+
 func TestRefused(t *testing.T) {
 	const d, sub, sur, acc, nam = greentally.StageDraft, greentally.StageSubmitted, greentally.StageSurveyed, greentally.StageAccepted, greentally.StageNamed
 	late := on(time.December, 1)
@@ -110,6 +114,9 @@ func TestRefused(t *testing.T) {
 			got, err := applications.Take(before, tt.step)
 			if !errors.Is(err, applications.ErrRefused) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %s", err, tt.want)
+			}
+			if zh := greentally.ErrorText(err).ZH; latin.MatchString(quoted.ReplaceAllString(zh, "")) {
+				t.Errorf("in Chinese it says %s", zh)
 			}
 			if !reflect.DeepEqual(got, before) {
 				t.Errorf("a refused step changed the application to %+v", got)

@@ -105,7 +105,7 @@ func (l *Log) add(ctx context.Context, id string, s greentally.Step) (a greental
 		}
 		return a, nil
 	}
-	return a, errors.New("others take steps all the time; try again")
+	return a, greentally.TextErrorf("其他人正在同时登记，请重试", "others take steps all the time; try again")
 }
 
 // rival returns why an application cannot begin beside another of the community: one by the
@@ -115,9 +115,9 @@ func (l *Log) rival(a *greentally.Application) error {
 		switch {
 		case other.Community != a.Community:
 		case Open(a.Stage) && Open(other.Stage) && other.Scheme == a.Scheme:
-			return fmt.Errorf("%s has an application by %s already, %s, which is %s; go on with that one, or withdraw it", a.Community, a.Scheme, other.ID, other.Stage)
+			return greentally.TextErrorf("%[1]s 按 %[2]s 的申报 %[3]s 正在进行（%[4]s）；请继续办理或先撤回", "%s has an application by %s already, %s, which is %s; go on with that one, or withdraw it", a.Community, a.Scheme, other.ID, other.Stage.Title())
 		case a.Stage == greentally.StageNamed && other.Stage == greentally.StageNamed && other.Level == a.Level && *other.Named == *a.Named:
-			return fmt.Errorf("%s has that title already, %s", a.Community, other.ID)
+			return greentally.TextErrorf("%s 已登记这一称号（%s）", "%s has that title already, %s", a.Community, other.ID)
 		}
 	}
 	return nil

@@ -175,11 +175,11 @@ func (b *workbook) devices(s *sheet) error {
 // application writes the steps of what the month is handed in for, and what came since.
 func (b *workbook) application(s *sheet) error {
 	a := b.Application
-	err := errors.Join(s.widths(22, 22, 22, 50, 22), s.add(b.text(b.words["scheme"]), b.text(a.Scheme)), s.add(b.text(b.words["stage"]), b.text(b.word("stage_"+string(a.Stage)))))
+	err := errors.Join(s.widths(22, 22, 22, 50, 22), s.add(b.text(b.words["scheme"]), b.text(a.Scheme)), s.add(b.text(b.words["stage"]), b.text(a.Stage.Title().In(b.language))))
 	s.skip()
 	err = errors.Join(err, s.heads("on", "stage", "by", "why", "recorded"))
 	for _, step := range a.Steps {
-		err = errors.Join(err, s.add(b.day(step.On), b.text(b.word("stage_"+string(step.To))), b.text(step.By), b.text(step.Why), b.instant(step.Recorded)))
+		err = errors.Join(err, s.add(b.day(step.On), b.text(step.To.Title().In(b.language)), b.text(step.By), b.text(step.Why), b.instant(step.Recorded)))
 	}
 	if len(b.Revisions) > 0 {
 		s.skip()

@@ -74,9 +74,9 @@ func (p *pdf) cover() {
 		if a.Scheme != "" {
 			fact("fact_for", p.schemeTitle(a.Scheme))
 		}
-		fact("fact_stage", p.stage(a.Stage))
+		fact("fact_stage", a.Stage.Title().In(p.language))
 		if a.Named != nil {
-			text := p.word("named", "level", p.word(string(a.Level)), "from", p.day(*a.Named))
+			text := p.word("named", "level", a.Level.Title().In(p.language), "from", p.day(*a.Named))
 			if a.Until != nil {
 				text += p.word("comma") + p.word("until", "day", p.day(*a.Until))
 			} else {
@@ -112,14 +112,6 @@ func (p *pdf) cover() {
 		sign()
 	}
 	p.toc = place{page: p.Pages(), y: p.Y + 8}
-}
-
-// stage is how far an application has come.
-func (p *pdf) stage(s greentally.Stage) string {
-	if s == greentally.StageNamed {
-		return p.word("stage_named")
-	}
-	return p.word(string(s))
 }
 
 // revisions says that there are revisions.
@@ -342,7 +334,7 @@ func (p *pdf) assessments() {
 		p.Section(p.word("steps"), 25)
 		var rows []paper.Row
 		for _, step := range a.Steps {
-			rows = append(rows, paper.Row{Cells: paper.Texts(step.On.String(), p.stage(step.To), step.By, step.Why)})
+			rows = append(rows, paper.Row{Cells: paper.Texts(step.On.String(), step.To.Title().In(p.language), step.By, step.Why)})
 		}
 		p.Table([]paper.Column{{Title: p.word("on"), Width: 26}, {Title: p.word("step"), Width: 28}, {Title: p.word("by"), Width: 40}, {Title: p.word("why"), Width: 80}}, rows)
 	}

@@ -48,9 +48,6 @@ func pdfWords() map[string]greentally.Text {
 
 		"pass": {ZH: "达标", EN: "pass"}, "fail": {ZH: "未达标", EN: "fail"}, "insufficient_data": {ZH: "数据不足", EN: "insufficient"}, "no_target": {ZH: "无目标", EN: "no target"},
 
-		"draft": {ZH: "草稿", EN: "draft"}, "submitted": {ZH: "已申报", EN: "submitted"}, "surveyed": {ZH: "已调研", EN: "surveyed"}, "accepted": {ZH: "已验收", EN: "accepted"},
-		"stage_named": {ZH: "已命名", EN: "named"}, "rejected": {ZH: "未通过", EN: "rejected"}, "withdrawn": {ZH: "已撤回", EN: "withdrawn"}, "revoked": {ZH: "已撤销", EN: "revoked"},
-		"district": {ZH: "区县级", EN: "district"}, "city": {ZH: "市级", EN: "city"}, "national": {ZH: "国家级", EN: "national"},
 		"recyclable": {ZH: "可回收物", EN: "recyclable"}, "hazardous": {ZH: "有害垃圾", EN: "hazardous"}, "food": {ZH: "厨余垃圾", EN: "food"}, "residual": {ZH: "其他垃圾", EN: "residual"},
 		"critical": {ZH: "紧急", EN: "critical"}, "warning": {ZH: "警告", EN: "warning"}, "info": {ZH: "提示", EN: "info"},
 

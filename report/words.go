@@ -32,7 +32,6 @@ func sheetWords() map[string]map[string]string {
 			"device.baseline.follows": "基准随", "device.baseline.night_hours": "基准夜长（小时）", "device.baseline.option": "基准方法", "device.lamps": "灯数",
 			"kind": "种类", "profile": "型号规约", "interval": "上报间隔", "capacity_litres": "容量（升）", "days": "天数", "meter_class": "电表等级", "lamps": "灯数", "option": "IPMVP 方法", "baseline": "基准",
 			"stage": "进度", "on": "日期", "revision": "修订", "what": "项目", "old": "申报值", "new": "现值",
-			"stage_draft": "草稿", "stage_submitted": "已申报", "stage_surveyed": "已调研", "stage_accepted": "已验收", "stage_named": "已命名", "stage_rejected": "未通过", "stage_withdrawn": "已撤回", "stage_revoked": "已撤销",
 			"energy_kwh": "照明用电（千瓦时）", "chart_streams": "每日投放量（公斤）", "chart_energy": "每日照明用电（千瓦时）", "chart_rates": "比率与目标", "chart_trend": "逐月走势", "target": "目标",
 			"recycling": "再生利用", "composting": "堆肥", "digestion": "厌氧消化", "incineration": "焚烧", "landfill": "填埋",
 		},
@@ -54,8 +53,7 @@ func sheetWords() map[string]map[string]string {
 			"no_evidence": "no evidence at all", "open_item": "item open", "gap_device": "device incomplete",
 			"less": "taken off", "above_hours": "hours above the limit", "known_hours": "hours known", "off_schedule": "off schedule",
 			"meter_class": "class of meter", "capacity_litres": "litres", "option": "IPMVP option",
-			"what": "of it", "stage_draft": "draft", "stage_submitted": "submitted", "stage_surveyed": "surveyed", "stage_accepted": "accepted", "stage_named": "named", "stage_rejected": "rejected",
-			"stage_withdrawn": "withdrawn", "stage_revoked": "revoked",
+			"what":       "of it",
 			"energy_kwh": "lighting, kWh", "chart_streams": "Dropped each day, kg", "chart_energy": "Lighting each day, kWh", "chart_rates": "Rates and targets", "chart_trend": "Month by month",
 		},
 	}

@@ -345,7 +345,8 @@ func (x *exporter) settle(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%w: what came in is still being stored and tallied; try again in a few minutes, and see greentally status", errBehind)
+			return fmt.Errorf("%w: %w", errBehind, greentally.TextErrorf("收到的数据还在写入和统计，几分钟后重试，或查看 greentally status",
+				"what came in is still being stored and tallied; try again in a few minutes, and see greentally status"))
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -356,7 +357,7 @@ func (x *exporter) settle(ctx context.Context) error {
 }
 
 // errBehind is wrapped by the error for figures that are not those of all that came in.
-var errBehind = errors.New("not yet")
+var errBehind = greentally.TextErrorf("请稍后再试", "not yet")
 
 // submit freezes a draft's figures as they are now, and hands them in.
 func (x *exporter) submit(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
@@ -410,7 +411,7 @@ func (x *exporter) step(ctx context.Context, id string, s greentally.Step) (gree
 	}
 	switch {
 	case s.Submission != nil:
-		return greentally.Application{}, fmt.Errorf("%w: what is frozen is made here", applications.ErrRefused)
+		return greentally.Application{}, fmt.Errorf("%w: %w", applications.ErrRefused, greentally.TextErrorf("固定的数据由本系统生成", "what is frozen is made here"))
 	case id == "":
 		return x.begin(ctx, s)
 	case s.To == greentally.StageSubmitted:
@@ -440,7 +441,7 @@ func (x *exporter) dated(ctx context.Context, id string, s greentally.Step) (gre
 	today := greentally.DateOf(x.now(), loc)
 	s.On = cmp.Or(s.On, today)
 	if today.Before(s.On) {
-		return s, fmt.Errorf("%w: it is not %s yet", applications.ErrRefused, s.On)
+		return s, fmt.Errorf("%w: %w", applications.ErrRefused, greentally.TextErrorf("日期不能晚于今天（%[1]s）", "it is not %[2]s yet", today, s.On))
 	}
 	return s, nil
 }
@@ -448,7 +449,7 @@ func (x *exporter) dated(ctx context.Context, id string, s greentally.Step) (gre
 // begin begins an application.
 func (x *exporter) begin(ctx context.Context, s greentally.Step) (greentally.Application, error) {
 	if s.Scheme != "" && !slices.Contains(x.schemes.Names(), s.Scheme) {
-		return greentally.Application{}, fmt.Errorf("%w: there is no scheme %q; there are %s", applications.ErrRefused, s.Scheme, strings.Join(x.schemes.Names(), ", "))
+		return greentally.Application{}, fmt.Errorf("%w: %w", applications.ErrRefused, greentally.TextErrorf("没有评价标准 %q；已有 %s", "there is no scheme %q; there are %s", s.Scheme, strings.Join(x.schemes.Names(), ", ")))
 	}
 	return x.applications.Begin(ctx, s)
 }

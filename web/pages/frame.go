@@ -113,6 +113,17 @@ func (f frame) Number(v *float64) string {
 	return ((amount + thousandth/2) / thousandth * thousandth).String()
 }
 
+// Figure writes what a revision changed, from what or to what.
+func (f frame) Figure(what, text string) string {
+	switch {
+	case text == "":
+		return "–"
+	case what == "verdict":
+		return f.word(text)
+	}
+	return text
+}
+
 // Points writes points of a scheme.
 func (f frame) Points(v float64) string {
 	return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64)
