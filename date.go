@@ -24,7 +24,7 @@ func DateOf(t time.Time, loc *time.Location) Date {
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return Date{}, fmt.Errorf("%q is not a date such as 2026-10-31", s)
+		return Date{}, TextErrorf("%q 不是日期，应如 2026-10-31", "%q is not a date such as 2026-10-31", s)
 	}
 	return DateOf(t, time.UTC), nil
 }
@@ -68,7 +68,7 @@ type Month struct {
 func ParseMonth(s string) (Month, error) {
 	t, err := time.Parse("2006-01", s)
 	if err != nil {
-		return Month{}, fmt.Errorf("%q is not a month such as 2026-10", s)
+		return Month{}, TextErrorf("%q 不是月份，应如 2026-10", "%q is not a month such as 2026-10", s)
 	}
 	return Month{t.Year(), t.Month()}, nil
 }
@@ -110,7 +110,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration such as 10m or 1h30m", b)
+		return TextErrorf("%q 不是时长，应如 10m 或 1h30m", "%q is not a duration such as 10m or 1h30m", b)
 	}
 	*d = Duration(v)
 	return nil

@@ -3,6 +3,7 @@ package greentally_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 
 	"greentally"
@@ -30,5 +31,9 @@ func TestErrorText(t *testing.T) {
 	}
 	if !errors.Is(fmt.Errorf("%w: %w", invalid, needs), needs) {
 		t.Error("the error is not found in what wraps it")
+	}
+	missing := fmt.Errorf("look: %w", greentally.Missingf("没有%s", "there is no %s", "bin"))
+	if !errors.Is(missing, fs.ErrNotExist) || errors.Is(invalid, fs.ErrNotExist) || greentally.ErrorText(missing).ZH != "look: 没有bin" {
+		t.Errorf("what is missing is %v", missing)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,7 +92,7 @@ func has(ctx context.Context, in interface {
 }, community, id string) error {
 	all, err := in.Silences(ctx, community)
 	if err == nil && !slices.ContainsFunc(all, func(s greentally.Silence) bool { return s.ID == id }) {
-		err = fmt.Errorf("silence %q in community %q: %w", id, community, fs.ErrNotExist)
+		err = greentally.Missingf("社区 %[2]q 没有静默 %[1]q", "there is no silence %q in community %q", id, community)
 	}
 	return err
 }

@@ -8,7 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+
+	"greentally"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -46,7 +47,7 @@ func (b *Bundles) Keep(ctx context.Context, bundle []byte) (string, error) {
 func (b *Bundles) Get(ctx context.Context, name string) ([]byte, error) {
 	object, err := b.bucket.Get(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, fmt.Errorf("bundle %s: %w", name, fs.ErrNotExist)
+		return nil, greentally.Missingf("没有证据包 %s", "there is no bundle %s", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", name, err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -77,7 +76,7 @@ func (l *Log) add(ctx context.Context, id string, s greentally.Step) (a greental
 		if id != "" {
 			known, ok := l.all[id]
 			if !ok {
-				return a, fmt.Errorf("application %q: %w", id, fs.ErrNotExist)
+				return a, greentally.Missingf("没有申报 %q", "there is no application %q", id)
 			}
 			a = *known
 		}
@@ -158,7 +157,7 @@ func (l *Log) Get(ctx context.Context, id string) (greentally.Application, error
 	}
 	a, ok := l.all[id]
 	if !ok {
-		return greentally.Application{}, fmt.Errorf("application %q: %w", id, fs.ErrNotExist)
+		return greentally.Application{}, greentally.Missingf("没有申报 %q", "there is no application %q", id)
 	}
 	return *a, nil
 }

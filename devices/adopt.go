@@ -16,26 +16,34 @@ import (
 	"greentally/internal/strictyaml"
 )
 
+// Why a device is not adopted, by who can mend it.
+var (
+	ErrInvalid = greentally.TextErrorf("设备资料有误", "invalid device")                                 // who asks
+	ErrThere   = greentally.TextErrorf("设备已登记", "the device is there already")                     // nobody
+	ErrFile    = greentally.TextErrorf("须先修正登记文件", "the registry's files have to be mended first") // who keeps the files
+)
+
 // Adopt adds a device to the file of its community and takes the file into force. The
 // rest of the file stays as it is, to the byte. The folder must be valid before and
-// after, and be on disk; the device must be new.
+// after, and be on disk; the device must be new. The error wraps [ErrInvalid], [ErrThere]
+// or [ErrFile], unless the disk failed.
 func (l *Live) Adopt(device greentally.Device) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.reload(); err != nil {
-		return fmt.Errorf("adopt device %s: mend the registry's files first: %w", device.Key(), err)
+		return fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	c := l.Current().community(device.Community)
 	if c == nil {
-		return fmt.Errorf("adopt device %s: there is no community %q", device.Key(), device.Community)
+		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("没有社区 %q", "there is no community %q", device.Community))
 	}
 	for _, text := range []string{device.Name.ZH, device.Name.EN, device.Address} {
 		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return greentally.TextErrorf("接入设备 %s：%q 含有不可打印的字符", "adopt device %s: %q has characters that cannot be printed", device.Key(), text)
+			return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%q 含有不可打印的字符", "%q has characters that cannot be printed", text))
 		}
 	}
 	if _, ok := l.Current().Device(device.Key()); ok {
-		return greentally.TextErrorf("接入设备 %s：已在 %s 中", "adopt device %s: it is already in %s", device.Key(), c.file)
+		return fmt.Errorf("%w: %w", ErrThere, greentally.TextErrorf("%s 在 %s 中", "%s is in %s", device.Key(), filepath.Base(c.file)))
 	}
 	file, err := filepath.EvalSymlinks(filepath.FromSlash(c.file))
 	if err != nil {
@@ -45,14 +53,16 @@ func (l *Live) Adopt(device greentally.Device) error {
 	if err != nil {
 		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
 	}
-	changed, err := appendDevice(c.file, data, device)
+	name := filepath.Base(c.file)
+	changed, err := appendDevice(name, data, device)
 	if err != nil {
-		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
+		return fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	candidate := l.options
-	candidate.Communities = candidate.Communities.With(filepath.Base(c.file), changed)
+	candidate.Communities = candidate.Communities.With(name, changed)
+	candidate.Communities.Name = "" // it is nobody's business where the files are
 	if _, err := Load(candidate); err != nil {
-		return fmt.Errorf("adopt device %s: the file would not be valid: %w", device.Key(), err)
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if err := replaceFile(file, changed); err != nil {
 		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
@@ -61,7 +71,8 @@ func (l *Live) Adopt(device greentally.Device) error {
 }
 
 // errShape is the error for a file that text cannot simply be added to.
-var errShape = errors.New("its devices are not written one below another; write devices: and a list of lines that begin with a dash")
+var errShape = greentally.TextErrorf("设备不是逐行登记的；请写成 devices: 后面每行一个短横线的列表",
+	"its devices are not written one below another; write devices: and a list of lines that begin with a dash")
 
 // appendDevice returns the community's file with the device after its last one.
 func appendDevice(file string, data []byte, device greentally.Device) ([]byte, error) {

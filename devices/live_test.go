@@ -2,6 +2,7 @@ package devices_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -209,21 +210,22 @@ func TestAdoptRefuses(t *testing.T) {
 	tests := map[string]struct {
 		before string
 		change func(*greentally.Device)
+		is     error
 		want   string
 	}{
-		"a device that is there": {file + list, func(d *greentally.Device) { d.ID = "box-1" }, "already in"},
-		"a name of two lines":    {file + list, func(d *greentally.Device) { d.Name.ZH = "a\n- id: b" }, "cannot be printed"},
-		"another community":      {file + list, func(d *greentally.Device) { d.Community = "x" }, `no community "x"`},
-		"what is not valid":      {file + list, func(d *greentally.Device) { d.Site = "x" }, `a.yaml:12: device bin-new: there is no site "x"`},
-		"devices in one line":    {file + "devices: [{id: box-1, kind: battery_box, site: s}]\n", func(*greentally.Device) {}, "a.yaml:5: its devices are not written one below another"},
-		"all in one line":        {"{community: jiayuan, name: {en: J}, households: 1, sites: [{id: s, type: gate}]}\n", func(*greentally.Device) {}, "a.yaml"},
+		"a device that is there": {file + list, func(d *greentally.Device) { d.ID = "box-1" }, devices.ErrThere, "already: jiayuan/box-1 is in a.yaml"},
+		"a name of two lines":    {file + list, func(d *greentally.Device) { d.Name.ZH = "a\n- id: b" }, devices.ErrInvalid, "cannot be printed"},
+		"another community":      {file + list, func(d *greentally.Device) { d.Community = "x" }, devices.ErrInvalid, `no community "x"`},
+		"what is not valid":      {file + list, func(d *greentally.Device) { d.Site = "x" }, devices.ErrInvalid, `invalid device: a.yaml:12: device bin-new: there is no site "x"`},
+		"devices in one line":    {file + "devices: [{id: box-1, kind: battery_box, site: s}]\n", func(*greentally.Device) {}, devices.ErrFile, "first: a.yaml:5: its devices are not written one below another"},
+		"all in one line":        {"{community: jiayuan, name: {en: J}, households: 1, sites: [{id: s, type: gate}]}\n", func(*greentally.Device) {}, devices.ErrFile, "a.yaml"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir, live := communities(t, map[string]string{"a.yaml": tt.before})
 			d := newBin()
 			tt.change(&d)
-			if err := live.Adopt(d); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := live.Adopt(d); !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want in it %s", err, tt.want)
 			}
 			if got := readText(t, filepath.Join(dir, "a.yaml")); got != tt.before {
@@ -239,7 +241,7 @@ func TestAdoptRefuses(t *testing.T) {
 func TestAdoptRefusesWhileTheFolderIsNotValid(t *testing.T) {
 	dir, live := communities(t, map[string]string{"a.yaml": jiayuan})
 	write(t, filepath.Join(dir, "b.yaml"), "community: lvyuan\n")
-	if err := live.Adopt(newBin()); err == nil || !strings.Contains(err.Error(), "b.yaml:1") {
+	if err := live.Adopt(newBin()); !errors.Is(err, devices.ErrFile) || !strings.Contains(err.Error(), "b.yaml:1") {
 		t.Errorf("got %v, want the error of b.yaml", err)
 	}
 	if got := readText(t, filepath.Join(dir, "a.yaml")); got != jiayuan {

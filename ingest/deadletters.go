@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"time"
@@ -41,9 +42,6 @@ const (
 	deadLetterStream  = "GREENTALLY_DEAD_LETTERS"
 	deadLetterSubject = "greentally.deadletter."
 )
-
-// ErrNoDeadLetter is returned for an ID that is not there.
-var ErrNoDeadLetter = errors.New("no such dead letter")
 
 // OpenDeadLetters opens the dead letters, and makes their stream if it is not there.
 func OpenDeadLetters(ctx context.Context, js jetstream.JetStream, maxBytes int64, replicas int) (*DeadLetters, error) {
@@ -131,11 +129,11 @@ func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLet
 	return nil
 }
 
-// Get returns one letter. The error wraps [ErrNoDeadLetter] if it is not there.
+// Get returns one letter. The error is [fs.ErrNotExist] if it is not there.
 func (d *DeadLetters) Get(ctx context.Context, id uint64) (DeadLetter, error) {
 	msg, err := d.stream.GetMsg(ctx, id)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, ErrNoDeadLetter)
+		return DeadLetter{}, missing(id)
 	}
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, err)
@@ -143,11 +141,15 @@ func (d *DeadLetters) Get(ctx context.Context, id uint64) (DeadLetter, error) {
 	return parseDeadLetter(id, msg.Data)
 }
 
-// Delete removes a letter. The error wraps [ErrNoDeadLetter] if it is not there.
+func missing(id uint64) error {
+	return greentally.Missingf("没有死信 %d", "there is no dead letter %d", id)
+}
+
+// Delete removes a letter. The error is [fs.ErrNotExist] if it is not there.
 func (d *DeadLetters) Delete(ctx context.Context, id uint64) error {
 	err := d.stream.DeleteMsg(ctx, id)
 	if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		return fmt.Errorf("dead letter %d: %w", id, ErrNoDeadLetter)
+		return missing(id)
 	}
 	if err != nil {
 		return fmt.Errorf("delete dead letter %d: %w", id, err)
@@ -168,7 +170,7 @@ func (d *DeadLetters) Replay(ctx context.Context, ids []uint64, append func(cont
 		if err := append(ctx, message); err != nil {
 			return fmt.Errorf("replay dead letter %d: %w", id, err)
 		}
-		if err := d.Delete(ctx, id); err != nil && !errors.Is(err, ErrNoDeadLetter) {
+		if err := d.Delete(ctx, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -203,11 +204,11 @@ func TestReplayBringsBackTheMessageAsItWasReceived(t *testing.T) {
 	if rest := listLetters(t, letters); len(rest) != 1 || rest[0].Topic != "x" {
 		t.Errorf("left are %+v, want the letter that was not replayed", rest)
 	}
-	if err := letters.Delete(t.Context(), all[0].ID); !errors.Is(err, ingest.ErrNoDeadLetter) {
-		t.Errorf("delete what is gone: %v, want ErrNoDeadLetter", err)
+	if err := letters.Delete(t.Context(), all[0].ID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("delete what is gone: %v, want fs.ErrNotExist", err)
 	}
-	if _, err := letters.Get(t.Context(), all[0].ID); !errors.Is(err, ingest.ErrNoDeadLetter) {
-		t.Errorf("get what is gone: %v, want ErrNoDeadLetter", err)
+	if _, err := letters.Get(t.Context(), all[0].ID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("get what is gone: %v, want fs.ErrNotExist", err)
 	}
 }
 

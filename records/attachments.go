@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"path"
 	"regexp"
@@ -155,14 +154,15 @@ func (a *Attachments) Get(ctx context.Context, community, hash string) (greental
 	fail := func(err error) (greentally.Attachment, []byte, error) {
 		return greentally.Attachment{}, nil, fmt.Errorf("attachment %s of %s: %w", hash, community, err)
 	}
+	missing := greentally.Missingf("%[2]s 没有附件 %[1]s", "there is no attachment %s in %s", hash, community)
 	if !sha256Hex.MatchString(hash) {
-		return fail(fs.ErrNotExist)
+		return greentally.Attachment{}, nil, missing
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	object, err := a.bucket.Get(ctx, objectName(community, hash))
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		err = fs.ErrNotExist
+		return greentally.Attachment{}, nil, missing
 	}
 	if err != nil {
 		return fail(err)

@@ -323,7 +323,7 @@ func (l *Log) Get(ctx context.Context, id string) (greentally.Record, error) {
 	}
 	sequence, there := x.at[id]
 	if !there {
-		return greentally.Record{}, fmt.Errorf("record %s: %w", id, fs.ErrNotExist)
+		return greentally.Record{}, greentally.Missingf("没有记录 %s", "there is no record %s", id)
 	}
 	return l.entry(ctx, sequence)
 }

@@ -2,8 +2,6 @@ package rules
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"slices"
@@ -231,7 +229,7 @@ func (w *Worker) evidence(ctx context.Context, community string, month greentall
 	c, ok := registry.Community(community)
 	loc, has := registry.Location(community)
 	if !ok || !has {
-		return e, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+		return e, greentally.Missingf("没有社区 %q", "there is no community %q", community)
 	}
 	e = indicators.Evidence{Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Records: records, Location: loc}
 	if e.Days, err = w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: totals}); err != nil {

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -84,7 +83,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 	file("/api/v1/bundles/{sha256}", func(r *http.Request) (File, error) {
 		f, err := x.Bundle(r.Context(), r.PathValue("sha256"))
 		if err == nil && s.allowed(r, f.Community) != nil {
-			err = fmt.Errorf("bundle %s: %w", r.PathValue("sha256"), fs.ErrNotExist)
+			err = greentally.Missingf("没有证据包 %s", "there is no bundle %s", r.PathValue("sha256"))
 		}
 		if err != nil {
 			return File{}, err
@@ -100,7 +99,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 	known := func(r *http.Request, a greentally.Application) error {
 		err := s.allowed(r, a.Community)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("application %q: %w", r.PathValue("id"), fs.ErrNotExist)
+			return greentally.Missingf("没有申报 %q", "there is no application %q", r.PathValue("id"))
 		}
 		return err
 	}

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
@@ -87,34 +85,34 @@ func (s *Server) Silence(r *http.Request, one greentally.Silence, length time.Du
 		one.By = who
 	}
 	if one.By == "" {
-		return one, badRequest("by: say who it is")
+		return one, refused("请填写您是谁", "by: say who it is")
 	}
 	if one.Rule == "" && one.Device == "" && one.Indicator == "" {
-		return one, badRequest("say which alerts: rule, device or indicator")
+		return one, refused("请选择哪些告警：规则、设备或指标", "say which alerts: rule, device or indicator")
 	}
 	for name, text := range map[string]string{"rule": one.Rule, "device": one.Device, "indicator": one.Indicator, "by": one.By, "why": one.Why} {
 		most := map[bool]int{true: maxWhy, false: maxOf}[name == "why"]
 		if utf8.RuneCountInString(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-			return one, badRequest("%s: at most %d characters, none of them of control", name, most)
+			return one, refused("%s：最多 %d 个字符，不能有控制字符", "%s: at most %d characters, none of them of control", name, most)
 		}
 	}
 	About(r, "rule", one.Rule, "device", one.Device, "indicator", one.Indicator)
 	if one.Device != "" && !s.hasDevice(one.Community, one.Device) {
-		return one, badRequest("device: community %s has no device %q", one.Community, one.Device)
+		return one, refused("社区 %s 没有设备 %q", "device: community %s has no device %q", one.Community, one.Device)
 	}
 	if one.Acknowledges {
 		holds := slices.ContainsFunc(s.Alerts(), func(a greentally.Alert) bool {
 			return a.Ended == nil && a.Key() == greentally.AlertKey{Community: one.Community, Rule: one.Rule, Device: one.Device, Indicator: one.Indicator}
 		})
 		if !holds {
-			return one, fmt.Errorf("alert %s of %s%s in %s does not hold: %w", one.Rule, one.Device, one.Indicator, one.Community, fs.ErrNotExist)
+			return one, greentally.Missingf("%[4]s 的 %[2]s%[3]s 现在没有告警 %[1]s", "alert %s of %s%s in %s does not hold", one.Rule, one.Device, one.Indicator, one.Community)
 		}
 		length = acknowledgedFor
 	} else if one.Why == "" {
-		return one, badRequest("why: give the reason")
+		return one, refused("请填写原因", "why: give the reason")
 	}
 	if length <= 0 || length > longestSilence {
-		return one, badRequest("for: %v is not a time between none and %d days", length, longestSilence/(24*time.Hour))
+		return one, refused("时长 %v 不在 0 到 %d 天之间", "for: %v is not a time between none and %d days", length, longestSilence/(24*time.Hour))
 	}
 	one.Since = s.Silences.Now().UTC()
 	one.Until = one.Since.Add(length)

@@ -312,6 +312,11 @@ func Fail(w http.ResponseWriter, status int, err error) error {
 	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
+// refused is an error for what the asker can mend, that pages tell, too.
+func refused(zh, en string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrBadRequest, greentally.TextErrorf(zh, en, args...))
+}
+
 func badRequest(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrBadRequest, fmt.Errorf(format, args...))
 }
@@ -368,7 +373,9 @@ func (s *Server) allowed(r *http.Request, community string) error {
 	return nil
 }
 
-func noCommunity(id string) error { return fmt.Errorf("community %q: %w", id, fs.ErrNotExist) }
+func noCommunity(id string) error {
+	return greentally.Missingf("没有社区 %q", "there is no community %q", id)
+}
 
 // device returns the device that the path names.
 func (s *Server) device(r *http.Request) (*greentally.Community, *greentally.Device, error) {
@@ -382,7 +389,7 @@ func (s *Server) device(r *http.Request) (*greentally.Community, *greentally.Dev
 			return c, d, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("device %q in community %q: %w", id, c.ID, fs.ErrNotExist)
+	return nil, nil, greentally.Missingf("社区 %[2]q 没有设备 %[1]q", "there is no device %q in community %q", id, c.ID)
 }
 
 // device is a device with its latest reading.

@@ -808,7 +808,7 @@ func newAPI(token string) (*api, http.Handler) {
 					return nil
 				}
 			}
-			return fmt.Errorf("dead letter %d: %w", id, fs.ErrNotExist)
+			return greentally.Missingf("没有死信 %d", "there is no dead letter %d", id)
 		}
 	}
 	s := &web.Server{
@@ -1042,7 +1042,7 @@ func TestDeadLetters(t *testing.T) {
 			{[]string{"3", "--reason", "bad_payload"}, "give either IDs, or --reason, or --all"},
 			{[]string{"x"}, `"x" is not an ID`},
 			{[]string{"3", "-7"}, "unknown shorthand flag"},
-			{[]string{"8"}, "dead letter 8: file does not exist"},
+			{[]string{"8"}, "there is no dead letter 8"},
 		} {
 			_, err := cli(t, append([]string{"deadletter", action, "--server", a.url}, tt.args...)...)
 			wantError(t, action+" "+strings.Join(tt.args, " "), err, tt.want)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -376,7 +375,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		AlertsOf: func(ctx context.Context, community string, month greentally.Month) ([]greentally.Alert, error) {
 			loc, ok := registry.Current().Location(community)
 			if !ok {
-				return nil, fmt.Errorf("community %q: %w", community, fs.ErrNotExist)
+				return nil, greentally.Missingf("没有社区 %q", "there is no community %q", community)
 			}
 			return store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
 		},
@@ -386,7 +385,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Readings: func(ctx context.Context, key greentally.DeviceKey, from, to time.Time, limit int) (all []greentally.Reading, err error) {
 			d, ok := registry.Current().Device(key)
 			if !ok {
-				return nil, fmt.Errorf("device %s: %w", key, fs.ErrNotExist)
+				return nil, greentally.Missingf("没有设备 %s", "there is no device %s", key)
 			}
 			for r, err := range store.Readings(ctx, greentally.ReadingQuery{DeviceKey: key, Kind: d.Kind, From: from, To: to, Limit: limit}) {
 				if err != nil {
@@ -400,7 +399,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Record: func(ctx context.Context, community, id string) (greentally.Record, error) {
 			r, err := recordLog.Get(ctx, id)
 			if err == nil && r.Community != community {
-				err = fmt.Errorf("record %s: %w", id, fs.ErrNotExist)
+				err = greentally.Missingf("没有记录 %s", "there is no record %s", id)
 			}
 			return r, err
 		},
@@ -429,9 +428,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return letters, err
 		},
 		ReplayDeadLetter: func(ctx context.Context, id uint64) error {
-			return notFound(deadLetters.Replay(ctx, []uint64{id}, journal.Append))
+			return deadLetters.Replay(ctx, []uint64{id}, journal.Append)
 		},
-		DeleteDeadLetter: func(ctx context.Context, id uint64) error { return notFound(deadLetters.Delete(ctx, id)) },
+		DeleteDeadLetter: deadLetters.Delete,
 		Discovered: func(ctx context.Context) (any, error) {
 			found, err := discoveries.List(ctx)
 			mine := []ingest.Discovered{}
@@ -444,7 +443,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 		Adopt: func(ctx context.Context, d greentally.Device) error {
 			if err := registry.Adopt(d); err != nil {
-				return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
+				return notTaken(err)
 			}
 			return replayAdopted(ctx, d, registry, discoveries, deadLetters, journal)
 		},
@@ -655,22 +654,14 @@ func replayAdopted(ctx context.Context, d greentally.Device, registry interface 
 	return nil
 }
 
-// notTaken makes the API answer 400 for a record that is not valid, and 409 for one that is
-// there already.
+// notTaken makes the API answer 400 for a record or a device that is not valid, and 409 for one
+// that is there already, or that there is no way to enter now.
 func notTaken(err error) error {
 	switch {
-	case errors.Is(err, records.ErrThere):
+	case errors.Is(err, records.ErrThere) || errors.Is(err, devices.ErrThere) || errors.Is(err, devices.ErrFile):
 		return fmt.Errorf("%w: %w", web.ErrConflict, err)
-	case errors.Is(err, records.ErrInvalid):
+	case errors.Is(err, records.ErrInvalid) || errors.Is(err, devices.ErrInvalid):
 		return fmt.Errorf("%w: %w", web.ErrBadRequest, err)
-	}
-	return err
-}
-
-// notFound makes the API answer 404 for a dead letter that is not there.
-func notFound(err error) error {
-	if errors.Is(err, ingest.ErrNoDeadLetter) {
-		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package schemes
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,20 +18,25 @@ func (s *Set) Accept(r greentally.Record) error {
 		return nil
 	}
 	if !strings.Contains(r.Item, "/") {
-		return fmt.Errorf("item %q: name it as scheme/item; the schemes are %s", r.Item, strings.Join(s.Names(), ", "))
+		return greentally.TextErrorf("条目 %q 应写成 标准/条目；标准有 %s", "item %q: name it as scheme/item; the schemes are %s", r.Item, strings.Join(s.Names(), ", "))
 	}
 	item, err := s.find(nil, r.Item)
+	if err != nil {
+		return fmt.Errorf("%w: %w", greentally.TextErrorf("条目 %q", "item %q", r.Item), err)
+	}
+	rests := greentally.Text{ZH: "社区登记文件", EN: "the community's file"}
+	if len(item.Indicators) > 0 {
+		rests = greentally.Textf("%s", "%s", strings.Join(item.Indicators, ", "))
+	}
 	switch {
-	case err != nil:
-		return fmt.Errorf("item %q: %w", r.Item, err)
 	case len(item.Evidence) == 0:
-		return fmt.Errorf("item %s takes no records; it rests on %s", r.Item, cmp.Or(strings.Join(item.Indicators, ", "), "the community's file"))
+		return greentally.TextErrorf("条目 %s 不用记录证明，依据是%s", "item %s takes no records; it rests on %s", r.Item, rests)
 	case !slices.Contains(item.Evidence, r.Type):
-		return fmt.Errorf("item %s takes no %s; it takes %s", r.Item, r.Type, strings.Join(item.Evidence, ", "))
+		return greentally.TextErrorf("条目 %s 不接受 %s，只接受 %s", "item %s takes no %s; it takes %s", r.Item, r.Type, strings.Join(item.Evidence, ", "))
 	}
 	var all []error
 	for _, doubt := range item.doubts(r.Values) {
-		all = append(all, fmt.Errorf("item %s: the record %s", r.Item, doubt.EN))
+		all = append(all, greentally.TextErrorf("条目 %s：记录%s", "item %s: the record %s", r.Item, doubt))
 	}
 	return errors.Join(all...)
 }
@@ -41,13 +45,13 @@ func (s *Set) Accept(r greentally.Record) error {
 func (s *Set) find(c *scheme, name string) (*Item, error) {
 	if of, rest, ok := strings.Cut(name, "/"); ok {
 		if c = s.named[of]; c == nil {
-			return nil, fmt.Errorf("there is no scheme %q; there are %s", of, strings.Join(s.Names(), ", "))
+			return nil, greentally.TextErrorf("没有评价标准 %q；已有 %s", "there is no scheme %q; there are %s", of, strings.Join(s.Names(), ", "))
 		}
 		name = rest
 	}
 	i := slices.IndexFunc(c.Items, func(i Item) bool { return i.ID == name })
 	if i < 0 {
-		return nil, fmt.Errorf("scheme %s has no item %q; there are %s", c.Name, name, strings.Join(c.everyItem(), ", "))
+		return nil, greentally.TextErrorf("评价标准 %s 没有条目 %q；已有 %s", "scheme %s has no item %q; there are %s", c.Name, name, strings.Join(c.everyItem(), ", "))
 	}
 	return &c.Items[i], nil
 }

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"greentally"
@@ -32,7 +31,7 @@ func (p *Pages) device(v *view) (any, error) {
 	id := v.PathValue("device")
 	i := slices.IndexFunc(v.Community.Devices, func(d *greentally.Device) bool { return d.ID == id })
 	if i < 0 {
-		return nil, fmt.Errorf("device %q: %w", id, fs.ErrNotExist)
+		return nil, greentally.Missingf("没有设备 %q", "there is no device %q", id)
 	}
 	d := v.Community.Devices[i]
 	today := greentally.DateOf(v.Now, v.Location)
@@ -41,7 +40,7 @@ func (p *Pages) device(v *view) (any, error) {
 	if text := v.URL.Query().Get("day"); text != "" {
 		day, err := greentally.ParseDate(text)
 		if err != nil {
-			return nil, fmt.Errorf("%w: day: %w", web.ErrBadRequest, err)
+			return nil, fmt.Errorf("%w: %w", web.ErrBadRequest, err)
 		}
 		if h.Day = day; day.Before(from) {
 			from, to = day.Add(-daysShown/2), day.Add(daysShown/2)

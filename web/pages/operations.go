@@ -2,7 +2,6 @@ package pages
 
 import (
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 
@@ -59,7 +58,7 @@ func (p *Pages) deadLetters(v *view) (any, error) {
 	if text := v.URL.Query().Get("after"); text != "" {
 		var err error
 		if page.After, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return nil, fmt.Errorf("%w: after: %q is not the ID of a dead letter", web.ErrBadRequest, text)
+			return nil, fmt.Errorf("%w: %w", web.ErrBadRequest, greentally.TextErrorf("%q 不是死信的编号", "after: %q is not the ID of a dead letter", text))
 		}
 	}
 	var err error
@@ -71,7 +70,7 @@ func (p *Pages) deadLetters(v *view) (any, error) {
 func (v *view) letter() (uint64, error) {
 	id, err := strconv.ParseUint(v.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("dead letter %q: %w", v.PathValue("id"), fs.ErrNotExist)
+		return 0, greentally.Missingf("没有死信 %q", "there is no dead letter %q", v.PathValue("id"))
 	}
 	return id, nil
 }

@@ -190,7 +190,7 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 	i := slices.IndexFunc(all, func(c *greentally.Community) bool { return c.ID == id })
 	loc, ok := p.Location(id)
 	if i < 0 || !ok || !v.may(needed) {
-		return v, fmt.Errorf("community %q: %w", id, fs.ErrNotExist)
+		return v, greentally.Missingf("没有社区 %q", "there is no community %q", id)
 	}
 	v.Community, v.Location = all[i], loc
 	v.Now = v.Now.In(loc)
@@ -347,7 +347,7 @@ func (v *view) month() (greentally.Month, error) {
 	}
 	month, err := greentally.ParseMonth(text)
 	if err != nil {
-		return month, fmt.Errorf("%w: month: %w", web.ErrBadRequest, err)
+		return month, fmt.Errorf("%w: %w", web.ErrBadRequest, err)
 	}
 	return month, nil
 }

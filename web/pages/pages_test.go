@@ -195,7 +195,7 @@ func TestBadForms(t *testing.T) {
 	}{
 		{"/c/jiayuan/silences", "device=bin-1&for=4h", 400, "请填写原因"},
 		{"/c/jiayuan/silences", "device=bin-1&for=long&why=x", 400, "时长无效"},
-		{"/c/jiayuan/silences", "for=4h&why=x", 400, "say which alerts"},
+		{"/c/jiayuan/silences", "for=4h&why=x", 400, "请选择哪些告警"},
 		{"/c/jiayuan/silences", "do=acknowledge&rule=none&device=bin-1", 404, "没有这个"},
 		{"/c/jiayuan/records", "type=none", 404, "没有这个"},
 		{"/c/jiayuan/records", "type=survey&date=today&value.asked=many&by=li", 400, "日期: 不是日期"},

@@ -3,7 +3,6 @@ package pages
 import (
 	"cmp"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -85,7 +84,7 @@ func (p *Pages) indicator(v *view) (any, error) {
 	name := v.PathValue("indicator")
 	i := slices.IndexFunc(all, func(one Computed) bool { return one.Indicator == name })
 	if i < 0 {
-		return nil, fmt.Errorf("indicator %q: %w", name, fs.ErrNotExist)
+		return nil, greentally.Missingf("没有指标 %q", "there is no indicator %q", name)
 	}
 	w := working{months: around(month), Value: all[i].IndicatorValue, Working: all[i].Working}
 	for _, in := range all[i].Working.Inputs {
@@ -206,7 +205,7 @@ func (p *Pages) assessment(v *view) (any, error) {
 	name := v.PathValue("scheme")
 	i := slices.IndexFunc(all, func(a greentally.Assessment) bool { return a.Scheme == name })
 	if i < 0 {
-		return nil, fmt.Errorf("assessment by %q: %w", name, fs.ErrNotExist)
+		return nil, greentally.Missingf("没有按 %q 的评价", "there is no assessment by %q", name)
 	}
 	a := assessment{months: around(month), Assessment: all[i], Month: month, Titles: map[string]greentally.Text{}}
 	values, err := p.Values(v.Context(), v.Community.ID, month)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"mime"
 	"net/http"
@@ -114,7 +113,7 @@ func (p *Pages) newRecord(v *view) (any, error) {
 	}
 	t, known := p.recordType(name)
 	if !known {
-		return nil, fmt.Errorf("record type %q: %w", name, fs.ErrNotExist)
+		return nil, greentally.Missingf("没有记录类型 %q", "there is no type %q of records", name)
 	}
 	form.Type = &t
 	for _, d := range v.Community.Devices {
@@ -272,7 +271,7 @@ func (p *Pages) recordOf(v *view) (greentally.Record, error) {
 	get := func(name string) string { return strings.TrimSpace(v.sent.Get(name)) }
 	t, known := p.recordType(get("type"))
 	if !known {
-		return greentally.Record{}, fmt.Errorf("record type %q: %w", get("type"), fs.ErrNotExist)
+		return greentally.Record{}, greentally.Missingf("没有记录类型 %q", "there is no type %q of records", get("type"))
 	}
 	r := greentally.Record{Community: v.Community.ID, Type: t.Name, Stream: greentally.Stream(get("stream")), Device: get("device"), Item: get("item"),
 		Values: greentally.Values{}, By: get("by"), Why: get("why"), Replaces: get("replaces")}

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 
@@ -47,7 +46,7 @@ type applied struct {
 func (p *Pages) theirs(v *view) (greentally.Application, error) {
 	a, err := p.Exports.Application(v.Context(), v.PathValue("id"))
 	if err == nil && a.Community != v.Community.ID {
-		err = fmt.Errorf("application %q: %w", v.PathValue("id"), fs.ErrNotExist)
+		err = greentally.Missingf("没有申报 %q", "there is no application %q", v.PathValue("id"))
 	}
 	return a, err
 }
