@@ -125,3 +125,34 @@ type Revision struct {
 
 	Title Text `json:"title"`
 }
+
+// Rollup is how a city's or district's communities stand on a day, as its office reports them.
+type Rollup struct {
+	On          Date `json:"on"`
+	Communities int  `json:"communities"` // that there are
+
+	// Titled counts the communities that have a title in force, each by its highest, and
+	// Untitled those without.
+	Titled   map[TitleLevel]int `json:"titled"`
+	Untitled int                `json:"untitled"`
+
+	// Named counts the communities to which a title of the level was given in the year, up to
+	// the day; Targets says how many there should be, where anybody said.
+	Named   map[TitleLevel]int `json:"named"`
+	Targets map[TitleLevel]int `json:"targets"`
+
+	// Stages counts the applications that are on their way.
+	Stages map[Stage]int `json:"stages"`
+}
+
+// KeptExport is the export of a month that was made by schedule.
+type KeptExport struct {
+	Month  Month     `json:"month"`
+	Made   time.Time `json:"made"`
+	Bundle string    `json:"bundle"` // SHA-256
+	Bytes  int64     `json:"bytes"`
+	Mailed []string  `json:"mailed"` // to whom
+
+	// Refused are those whose mail the server refused for good.
+	Refused []string `json:"refused,omitempty"`
+}

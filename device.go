@@ -288,3 +288,14 @@ func (c *Community) OpenAt(site string) []OpenHours {
 	}
 	return nil
 }
+
+// Discovered is a device that speaks but is not in the registry.
+type Discovered struct {
+	DeviceKey           // the community is empty if the topic does not tell it
+	Profile   string    `json:"profile"`
+	Kind      string    `json:"kind,omitempty"` // a guess from the payload
+	Topic     string    `json:"topic"`
+	Payload   string    `json:"payload"` // the latest, shortened
+	First     time.Time `json:"first_seen"`
+	Last      time.Time `json:"last_seen"` // to the minute
+}

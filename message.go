@@ -47,3 +47,18 @@ func Reject(reason Reason, format string, args ...any) *Rejection {
 }
 
 func (r *Rejection) Error() string { return string(r.Reason) + ": " + r.Detail }
+
+// DeadLetter is a message that could not be used, or not in all its parts.
+type DeadLetter struct {
+	ID       uint64    `json:"id"`
+	Topic    string    `json:"topic"`
+	Payload  []byte    `json:"payload"`
+	Received time.Time `json:"received"`
+	Cut      int       `json:"cut,omitempty"` // bytes of the payload that were not kept
+	Reason   Reason    `json:"reason"`        // the first, if there are several
+	Detail   string    `json:"detail"`
+
+	// Origin names the place in the journal; writing a letter with the same origin
+	// again replaces the first.
+	Origin string `json:"-"`
+}

@@ -203,7 +203,7 @@ func TestRoll(t *testing.T) {
 	targets := applications.Targets{2026: {greentally.City: 15}}
 
 	got := applications.Roll(all, append(communities, "c78"), on(time.October, 20), targets)
-	want := applications.Rollup{
+	want := greentally.Rollup{
 		On: on(time.October, 20), Communities: 80, Untitled: 3,
 		Titled:  map[greentally.TitleLevel]int{greentally.National: 5, greentally.City: 27, greentally.District: 45},
 		Named:   map[greentally.TitleLevel]int{greentally.National: 0, greentally.City: 12, greentally.District: 0},

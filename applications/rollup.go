@@ -7,32 +7,13 @@ import (
 	"greentally"
 )
 
-// Rollup is how a city's or district's communities stand on a day, as its office reports them.
-type Rollup struct {
-	On          greentally.Date `json:"on"`
-	Communities int             `json:"communities"` // that there are
-
-	// Titled counts the communities that have a title in force, each by its highest, and
-	// Untitled those without.
-	Titled   map[greentally.TitleLevel]int `json:"titled"`
-	Untitled int                           `json:"untitled"`
-
-	// Named counts the communities to which a title of the level was given in the year, up to
-	// the day; Targets says how many there should be, where anybody said.
-	Named   map[greentally.TitleLevel]int `json:"named"`
-	Targets map[greentally.TitleLevel]int `json:"targets"`
-
-	// Stages counts the applications that are on their way.
-	Stages map[greentally.Stage]int `json:"stages"`
-}
-
 // Targets are how many titles of a level are to be given in a year, by year and level.
 type Targets map[int]map[greentally.TitleLevel]int
 
 // Roll counts. communities are those that are known, beside those that have applied.
-func Roll(all []greentally.Application, communities []string, on greentally.Date, targets Targets) Rollup {
+func Roll(all []greentally.Application, communities []string, on greentally.Date, targets Targets) greentally.Rollup {
 	levels := greentally.TitleLevels()
-	r := Rollup{On: on, Titled: map[greentally.TitleLevel]int{}, Named: map[greentally.TitleLevel]int{}, Targets: map[greentally.TitleLevel]int{}, Stages: map[greentally.Stage]int{}}
+	r := greentally.Rollup{On: on, Titled: map[greentally.TitleLevel]int{}, Named: map[greentally.TitleLevel]int{}, Targets: map[greentally.TitleLevel]int{}, Stages: map[greentally.Stage]int{}}
 	for _, level := range levels {
 		r.Titled[level], r.Named[level] = 0, 0
 	}

@@ -8,28 +8,12 @@ import (
 	"io/fs"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"greentally"
 )
-
-// DeadLetter is a message that could not be used, or not in all its parts.
-type DeadLetter struct {
-	ID       uint64            `json:"id"`
-	Topic    string            `json:"topic"`
-	Payload  []byte            `json:"payload"`
-	Received time.Time         `json:"received"`
-	Cut      int               `json:"cut,omitempty"` // bytes of the payload that were not kept
-	Reason   greentally.Reason `json:"reason"`        // the first, if there are several
-	Detail   string            `json:"detail"`
-
-	// Origin names the place in the journal; writing a letter with the same origin
-	// again replaces the first.
-	Origin string `json:"-"`
-}
 
 // DeadLetters keeps what the writer could not use, until it is replayed or deleted,
 // or the disk budget is needed for newer ones.
@@ -62,7 +46,7 @@ func OpenDeadLetters(ctx context.Context, js jetstream.JetStream, maxBytes int64
 }
 
 // Put adds letters and returns when they are on disk.
-func (d *DeadLetters) Put(ctx context.Context, letters []DeadLetter) error {
+func (d *DeadLetters) Put(ctx context.Context, letters []greentally.DeadLetter) error {
 	for some := range slices.Chunk(letters, 1000) { // fewer than may be on their way at once
 		if err := d.put(ctx, some); err != nil {
 			return err
@@ -71,7 +55,7 @@ func (d *DeadLetters) Put(ctx context.Context, letters []DeadLetter) error {
 	return nil
 }
 
-func (d *DeadLetters) put(ctx context.Context, letters []DeadLetter) error {
+func (d *DeadLetters) put(ctx context.Context, letters []greentally.DeadLetter) error {
 	futures := make([]jetstream.PubAckFuture, 0, len(letters))
 	for _, letter := range letters {
 		data, err := json.Marshal(letter)
@@ -108,7 +92,7 @@ func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
 
 // List calls yield for each letter whose ID is greater than after, oldest first,
 // until yield returns false.
-func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLetter) bool) error {
+func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(greentally.DeadLetter) bool) error {
 	for after < math.MaxUint64 {
 		msg, err := d.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(deadLetterSubject+">")) // or the next after it
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -130,13 +114,13 @@ func (d *DeadLetters) List(ctx context.Context, after uint64, yield func(DeadLet
 }
 
 // Get returns one letter. The error is [fs.ErrNotExist] if it is not there.
-func (d *DeadLetters) Get(ctx context.Context, id uint64) (DeadLetter, error) {
+func (d *DeadLetters) Get(ctx context.Context, id uint64) (greentally.DeadLetter, error) {
 	msg, err := d.stream.GetMsg(ctx, id)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return DeadLetter{}, missing(id)
+		return greentally.DeadLetter{}, missing(id)
 	}
 	if err != nil {
-		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, err)
+		return greentally.DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, err)
 	}
 	return parseDeadLetter(id, msg.Data)
 }
@@ -177,10 +161,10 @@ func (d *DeadLetters) Replay(ctx context.Context, ids []uint64, append func(cont
 	return nil
 }
 
-func parseDeadLetter(id uint64, data []byte) (DeadLetter, error) {
-	var letter DeadLetter
+func parseDeadLetter(id uint64, data []byte) (greentally.DeadLetter, error) {
+	var letter greentally.DeadLetter
 	if err := json.Unmarshal(data, &letter); err != nil {
-		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, err)
+		return greentally.DeadLetter{}, fmt.Errorf("dead letter %d: %w", id, err)
 	}
 	letter.ID = id
 	return letter, nil

@@ -16,21 +16,10 @@ import (
 	"greentally"
 )
 
-// Discovered is a device that speaks but is not in the registry.
-type Discovered struct {
-	greentally.DeviceKey           // the community is empty if the topic does not tell it
-	Profile              string    `json:"profile"`
-	Kind                 string    `json:"kind,omitempty"` // a guess from the payload
-	Topic                string    `json:"topic"`
-	Payload              string    `json:"payload"` // the latest, shortened
-	First                time.Time `json:"first_seen"`
-	Last                 time.Time `json:"last_seen"` // to the minute
-}
-
 // Discoveries remembers the devices that speak but are not in the registry.
 type Discoveries struct {
 	// Identify tells from a message which device speaks; false if it cannot tell.
-	Identify func(greentally.Message) (Discovered, bool)
+	Identify func(greentally.Message) (greentally.Discovered, bool)
 
 	bucket jetstream.KeyValue
 	mu     sync.Mutex
@@ -42,7 +31,7 @@ type Discoveries struct {
 const maxDiscovered = 10_000
 
 // OpenDiscoveries opens the memory, and makes it if it is not there.
-func OpenDiscoveries(ctx context.Context, js jetstream.JetStream, replicas int, identify func(greentally.Message) (Discovered, bool)) (*Discoveries, error) {
+func OpenDiscoveries(ctx context.Context, js jetstream.JetStream, replicas int, identify func(greentally.Message) (greentally.Discovered, bool)) (*Discoveries, error) {
 	bucket, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket:      "GREENTALLY_DISCOVERED",
 		Description: "Devices that speak but are not in the registry",
@@ -80,7 +69,7 @@ func (d *Discoveries) Note(ctx context.Context, m greentally.Message) error {
 	entry, err := d.bucket.Get(ctx, discoveredKey(found.DeviceKey))
 	switch {
 	case err == nil:
-		var before Discovered
+		var before greentally.Discovered
 		if json.Unmarshal(entry.Value(), &before) == nil {
 			found.First = before.First
 			if before.Last.After(found.Last) { // a replay
@@ -104,12 +93,12 @@ func (d *Discoveries) Note(ctx context.Context, m greentally.Message) error {
 }
 
 // List returns the devices, sorted by name.
-func (d *Discoveries) List(ctx context.Context) ([]Discovered, error) {
+func (d *Discoveries) List(ctx context.Context) ([]greentally.Discovered, error) {
 	keys, err := d.bucket.ListKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("discovered devices: %w", err)
 	}
-	var all []Discovered
+	var all []greentally.Discovered
 	for key := range keys.Keys() {
 		entry, err := d.bucket.Get(ctx, key)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -118,13 +107,13 @@ func (d *Discoveries) List(ctx context.Context) ([]Discovered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("discovered devices: %w", err)
 		}
-		var found Discovered
+		var found greentally.Discovered
 		if err := json.Unmarshal(entry.Value(), &found); err != nil {
 			return nil, fmt.Errorf("discovered device %s: %w", key, err)
 		}
 		all = append(all, found)
 	}
-	slices.SortFunc(all, func(a, b Discovered) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(all, func(a, b greentally.Discovered) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil
 }
 

@@ -25,7 +25,7 @@ type Writer struct {
 	Decode      Decode
 	Store       ReadingWriter
 	DeadLetters interface {
-		Put(context.Context, []DeadLetter) error
+		Put(context.Context, []greentally.DeadLetter) error
 	}
 	Touches interface {
 		Put(context.Context, []Touch) error
@@ -50,7 +50,7 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 	var b batch
 	for _, entry := range entries {
 		if entry.Damaged != nil {
-			b.letters = append(b.letters, DeadLetter{
+			b.letters = append(b.letters, greentally.DeadLetter{
 				Origin: fmt.Sprintf("%d.0", entry.Sequence), Payload: entry.Damaged,
 				Reason: greentally.BadPayload, Detail: "the journal entry itself is damaged",
 			})
@@ -85,7 +85,7 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 type batch struct {
 	readings []greentally.Reading
 	sources  []source // of readings, by index
-	letters  []DeadLetter
+	letters  []greentally.DeadLetter
 }
 
 type source struct {
@@ -169,8 +169,8 @@ func touched(readings []greentally.Reading) []Touch {
 }
 
 // deadLetter makes the letter of a message from the error that it met.
-func deadLetter(m greentally.Message, origin string, err error) DeadLetter {
-	letter := DeadLetter{Origin: origin, Topic: m.Topic, Payload: m.Payload, Received: m.Received, Cut: m.Cut,
+func deadLetter(m greentally.Message, origin string, err error) greentally.DeadLetter {
+	letter := greentally.DeadLetter{Origin: origin, Topic: m.Topic, Payload: m.Payload, Received: m.Received, Cut: m.Cut,
 		Reason: greentally.BadPayload, Detail: err.Error()}
 	if rejection, ok := errors.AsType[*greentally.Rejection](err); ok {
 		letter.Reason = rejection.Reason

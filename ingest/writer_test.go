@@ -93,10 +93,10 @@ func entry(seq uint64, topicsAndPayloads ...string) ingest.Entry {
 	return e
 }
 
-func listLetters(t *testing.T, d *ingest.DeadLetters) []ingest.DeadLetter {
+func listLetters(t *testing.T, d *ingest.DeadLetters) []greentally.DeadLetter {
 	t.Helper()
-	var all []ingest.DeadLetter
-	if err := d.List(t.Context(), 0, func(l ingest.DeadLetter) bool { all = append(all, l); return true }); err != nil {
+	var all []greentally.DeadLetter
+	if err := d.List(t.Context(), 0, func(l greentally.DeadLetter) bool { all = append(all, l); return true }); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -238,9 +238,9 @@ func TestWatchKeepsTheLatestOfEachQuantity(t *testing.T) {
 
 func TestDiscoveriesRememberWhoSpoke(t *testing.T) {
 	js, _ := newJetStream(t, t.TempDir())
-	identify := func(m greentally.Message) (ingest.Discovered, bool) {
+	identify := func(m greentally.Message) (greentally.Discovered, bool) {
 		community, device, ok := strings.Cut(m.Topic, "/")
-		return ingest.Discovered{DeviceKey: greentally.DeviceKey{Community: community, Device: device}, Profile: "native"}, ok
+		return greentally.Discovered{DeviceKey: greentally.DeviceKey{Community: community, Device: device}, Profile: "native"}, ok
 	}
 	d, err := ingest.OpenDiscoveries(t.Context(), js, 1, identify)
 	if err != nil {

@@ -18,7 +18,7 @@ type Exports struct {
 	// File writes a community's month in a format, and returns its name and media type.
 	File func(ctx context.Context, community string, month greentally.Month, format, language string) (File, error)
 	// Kept lists the months that were exported by schedule, the latest first.
-	Kept func(ctx context.Context, community string) (any, error)
+	Kept func(ctx context.Context, community string) ([]greentally.KeptExport, error)
 	// Bundle returns the evidence bundle with the SHA-256.
 	Bundle func(ctx context.Context, sha256 string) (File, error)
 
@@ -28,7 +28,7 @@ type Exports struct {
 	// Step takes a step of the application with the ID, or begins one if that is empty.
 	Step func(ctx context.Context, id string, step greentally.Step) (greentally.Application, error)
 	// Rollup counts titles of communities on a day; today if it is zero.
-	Rollup func(ctx context.Context, communities func(id string) bool, on greentally.Date) (any, error)
+	Rollup func(ctx context.Context, communities func(id string) bool, on greentally.Date) (greentally.Rollup, error)
 
 	Key func() string // public, that bundles are signed with
 }

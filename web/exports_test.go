@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,8 +19,8 @@ func (b *backend) exports() web.Exports {
 		File: func(_ context.Context, community string, month greentally.Month, format, language string) (web.File, error) {
 			return web.File{Name: "嘉苑.pdf", MediaType: "application/pdf", Data: []byte("%PDF")}, b.ask("export %s %s %s %s", community, month, format, language)
 		},
-		Kept: func(_ context.Context, community string) (any, error) {
-			return json.RawMessage("[" + keptFixture + "]"), b.ask("kept %s", community)
+		Kept: func(_ context.Context, community string) ([]greentally.KeptExport, error) {
+			return []greentally.KeptExport{read[greentally.KeptExport](keptFixture)}, b.ask("kept %s", community)
 		},
 		Bundle: func(_ context.Context, name string) (web.File, error) {
 			return web.File{Name: "a.zip", MediaType: "application/zip", Data: []byte("PK"), Community: "jiayuan"}, b.ask("bundle %s", name)
@@ -38,11 +37,11 @@ func (b *backend) exports() web.Exports {
 		Step: func(_ context.Context, id string, s greentally.Step) (greentally.Application, error) {
 			return one, b.ask("step %q to %s by %s", id, s.To, s.By)
 		},
-		Rollup: func(_ context.Context, may func(string) bool, on greentally.Date) (any, error) {
+		Rollup: func(_ context.Context, may func(string) bool, on greentally.Date) (greentally.Rollup, error) {
 			if !may("jiayuan") {
-				return json.RawMessage(emptyRollup), nil
+				return read[greentally.Rollup](emptyRollup), nil
 			}
-			return json.RawMessage(rollupFixture), b.ask("rollup %s", on)
+			return read[greentally.Rollup](rollupFixture), b.ask("rollup %s", on)
 		},
 		Key: func() string { return "RWS" },
 	}

@@ -51,10 +51,11 @@ func TestTypesAreDescribed(t *testing.T) {
 		"Community": web.Community{}, "Device": greentally.Device{}, "DeviceWithLatest": web.Device{}, "Reading": greentally.Reading{},
 		"DeviceDay": greentally.DeviceDay{}, "IndicatorValue": greentally.IndicatorValue{}, "Alert": greentally.Alert{}, "Silence": greentally.Silence{},
 		"Record": greentally.Record{}, "Attachment": greentally.Attachment{},
+		"DeadLetter": greentally.DeadLetter{}, "Discovered": greentally.Discovered{}, "KeptExport": greentally.KeptExport{}, "Rollup": greentally.Rollup{},
 		"Application": greentally.Application{}, "ApplicationWithRevisions": web.Application{},
 
 		// What the server is given as any is compared in cmd/greentally, where it is made.
-		"AuditEntry": nil, "DeadLetter": nil, "Discovered": nil, "KeptExport": nil, "Rollup": nil, "Status": nil, "Token": nil, "User": nil,
+		"AuditEntry": nil, "Status": nil, "Token": nil, "User": nil,
 		// And these have no type.
 		"DeadLetterID": nil, "Key": nil, "Name": nil, "Secret": nil, "SilenceID": nil,
 	}

@@ -56,14 +56,14 @@ type Server struct {
 	AddAttachment func(ctx context.Context, community, name string, content []byte) (greentally.Attachment, error)
 	Attachment    func(ctx context.Context, community, sha256 string) (greentally.Attachment, []byte, error)
 
-	DeadLetters      func(ctx context.Context, after uint64, limit int) (any, error)
+	DeadLetters      func(ctx context.Context, after uint64, limit int) ([]greentally.DeadLetter, error)
 	ReplayDeadLetter func(ctx context.Context, id uint64) error
 	DeleteDeadLetter func(ctx context.Context, id uint64) error
 
 	Exports  Exports
 	Silences Silences
 
-	Discovered func(context.Context) (any, error)
+	Discovered func(context.Context) ([]greentally.Discovered, error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
 
 	Status  func(context.Context) (any, error) // lags, connections; for people

@@ -122,13 +122,13 @@ func newServer() (*web.Server, *backend) {
 		Attachment: func(_ context.Context, community, sha256 string) (greentally.Attachment, []byte, error) {
 			return greentally.Attachment{Name: "照片 1.jpg", MediaType: "image/jpeg", SHA256: sha256}, []byte("photo"), b.ask("attachment %s %s", community, sha256)
 		},
-		DeadLetters: func(_ context.Context, after uint64, limit int) (any, error) {
-			return json.RawMessage("[" + deadLetterFixture + "]"), b.ask("dead letters %d %d", after, limit)
+		DeadLetters: func(_ context.Context, after uint64, limit int) ([]greentally.DeadLetter, error) {
+			return []greentally.DeadLetter{read[greentally.DeadLetter](deadLetterFixture)}, b.ask("dead letters %d %d", after, limit)
 		},
 		ReplayDeadLetter: func(_ context.Context, id uint64) error { return b.ask("replay %d", id) },
 		DeleteDeadLetter: func(_ context.Context, id uint64) error { return b.ask("delete %d", id) },
-		Discovered: func(context.Context) (any, error) {
-			return json.RawMessage("[" + discoveredFixture + "]"), b.ask("discovered")
+		Discovered: func(context.Context) ([]greentally.Discovered, error) {
+			return []greentally.Discovered{read[greentally.Discovered](discoveredFixture)}, b.ask("discovered")
 		},
 		Adopt: func(_ context.Context, d greentally.Device) error {
 			b.device = d

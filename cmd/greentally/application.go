@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
-	"greentally/applications"
 )
 
 // applied is an application as the API tells it.
@@ -291,7 +290,7 @@ year against its target (targets in the configuration), and the applications on 
 		if err := oneOf("format", format, "table", "json"); err != nil {
 			return err
 		}
-		var r applications.Rollup
+		var r greentally.Rollup
 		if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/rollup?"+url.Values{"on": {on}}.Encode(), nil, &r); err != nil {
 			return err
 		}

@@ -478,7 +478,7 @@ func TestMonthIsMailed(t *testing.T) {
 	waitFor(t, time.Minute, "a mail to each contact", func() bool { return len(server.Mails()) >= 2 })
 	a.kill()
 	a.start()
-	var all []kept
+	var all []greentally.KeptExport
 	waitFor(t, time.Minute, "both mails to be remembered", func() bool {
 		err := a.get("/api/v1/communities/jiayuan/exports", &all)
 		return err == nil && len(all) == 1 && len(all[0].Mailed) == 2

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -757,7 +756,7 @@ type api struct {
 	url string
 
 	mu      sync.Mutex
-	letters []ingest.DeadLetter
+	letters []greentally.DeadLetter
 	done    []string // what was done to letters
 	added   []greentally.Record
 	adopted []greentally.Device
@@ -789,7 +788,7 @@ func bearing(token string) func(http.Handler) http.Handler {
 
 func newAPI(token string) (*api, http.Handler) {
 	noon := time.Date(2026, 10, 8, 4, 0, 0, 0, time.UTC)
-	a := &api{letters: []ingest.DeadLetter{
+	a := &api{letters: []greentally.DeadLetter{
 		{ID: 3, Topic: "greentally/v1/jiayuan/bin-17/readings", Payload: []byte(`{"mass_kg": 3}`), Received: noon, Reason: greentally.UnknownDevice, Detail: "bin-17\nis new"},
 		{ID: 7, Topic: "x", Payload: []byte("\xff\x00"), Received: noon, Reason: greentally.BadPayload, Detail: "not JSON"},
 		{ID: 9, Topic: "y", Received: noon, Reason: greentally.UnknownDevice, Detail: "y"},
@@ -846,10 +845,10 @@ func newAPI(token string) (*api, http.Handler) {
 			r.ID = fmt.Sprint("R", len(a.added))
 			return r, nil
 		},
-		DeadLetters: func(_ context.Context, after uint64, limit int) (any, error) {
+		DeadLetters: func(_ context.Context, after uint64, limit int) ([]greentally.DeadLetter, error) {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			page := []ingest.DeadLetter{}
+			page := []greentally.DeadLetter{}
 			for _, l := range a.letters {
 				if l.ID > after && len(page) < min(limit, 2) { // in small pages
 					page = append(page, l)
@@ -859,8 +858,8 @@ func newAPI(token string) (*api, http.Handler) {
 		},
 		Status:           func(context.Context) (any, error) { return a.status, nil },
 		ReplayDeadLetter: byID("replay"), DeleteDeadLetter: byID("delete"),
-		Discovered: func(context.Context) (any, error) {
-			return []ingest.Discovered{
+		Discovered: func(context.Context) ([]greentally.Discovered, error) {
+			return []greentally.Discovered{
 				{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-17"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon, Payload: `{"mass_kg": 3}`},
 				{DeviceKey: greentally.DeviceKey{Community: "other", Device: "bin-18"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon},
 				{DeviceKey: greentally.DeviceKey{Device: "24e124713b492871"}, Profile: "milesight_em400_mud", First: noon, Last: noon},

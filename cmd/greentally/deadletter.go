@@ -9,10 +9,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"greentally"
+
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-
-	"greentally/ingest"
 )
 
 func (p *program) deadLetterCommand() *cobra.Command {
@@ -35,7 +35,7 @@ journal again with the time at which it was first received.`,
 			t := newTable(p.out)
 			t.AppendHeader(table.Row{"ID", "received", "reason", "topic", "detail"})
 			shown, more := 0, false
-			err := eachDeadLetter(cmd.Context(), c, reason, func(l ingest.DeadLetter) error {
+			err := eachDeadLetter(cmd.Context(), c, reason, func(l greentally.DeadLetter) error {
 				if shown == limit {
 					more = true
 					return errEnough
@@ -68,7 +68,7 @@ journal again with the time at which it was first received.`,
 			if err != nil {
 				return fmt.Errorf("%q is not an ID", args[0])
 			}
-			var letters []ingest.DeadLetter
+			var letters []greentally.DeadLetter
 			if err := c.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/api/v1/deadletters?after=%d&limit=1", id-1), nil, &letters); err != nil {
 				return err
 			}
@@ -109,9 +109,9 @@ journal again with the time at which it was first received.`,
 var errEnough = errors.New("enough")
 
 // eachDeadLetter calls do for each letter, or each with the reason.
-func eachDeadLetter(ctx context.Context, c *client, reason string, do func(ingest.DeadLetter) error) error {
+func eachDeadLetter(ctx context.Context, c *client, reason string, do func(greentally.DeadLetter) error) error {
 	for after := uint64(0); ; {
-		var letters []ingest.DeadLetter
+		var letters []greentally.DeadLetter
 		if err := c.call(ctx, http.MethodGet, fmt.Sprintf("/api/v1/deadletters?after=%d&limit=1000", after), nil, &letters); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (p *program) eachChosen(ctx context.Context, c *client, args []string, reas
 	case len(ids) == 0 && !all && reason == "":
 		return errors.New("say which: IDs, --reason or --all")
 	case len(ids) == 0:
-		err := eachDeadLetter(ctx, c, reason, func(l ingest.DeadLetter) error {
+		err := eachDeadLetter(ctx, c, reason, func(l greentally.DeadLetter) error {
 			ids = append(ids, l.ID)
 			return nil
 		})

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
-	"greentally/ingest"
 )
 
 func (p *program) devicesCommand() *cobra.Command {
@@ -67,7 +66,7 @@ they are taken.`,
 	discovered := &cobra.Command{
 		Use: "discovered", Short: "List devices that speak but are not in a community's file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all []ingest.Discovered
+			var all []greentally.Discovered
 			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
 				return err
 			}
@@ -109,7 +108,7 @@ profiles ask for facts about the device; the error names those that are missing.
 			}
 			d.ID, d.Address = cmp.Or(id, args[0]), cmp.Or(address, args[0])
 			d.Stream, d.Facts, d.Interval = greentally.Stream(stream), facts, greentally.Duration(interval)
-			var all []ingest.Discovered
+			var all []greentally.Discovered
 			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
 				return err
 			}

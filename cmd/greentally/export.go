@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"greentally"
+
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 )
@@ -49,7 +51,7 @@ func (p *program) exportList(c *client) *cobra.Command {
 	var community string
 	cmd := &cobra.Command{Use: "list", Short: "List the months that were exported by schedule", Args: cobra.NoArgs}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var all []kept
+		var all []greentally.KeptExport
 		if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/communities/"+url.PathEscape(community)+"/exports", nil, &all); err != nil {
 			return err
 		}

@@ -26,18 +26,6 @@ type exportsConfig struct {
 	Mail     *bool  `yaml:"mail,omitempty" env:"MAIL" jsonschema:"default=true" jsonschema_description:"Whether contacts get it by mail."`
 }
 
-// kept is the export of a month that was made by schedule.
-type kept struct {
-	Month  greentally.Month `json:"month"`
-	Made   time.Time        `json:"made"`
-	Bundle string           `json:"bundle"` // SHA-256
-	Bytes  int64            `json:"bytes"`
-	Mailed []string         `json:"mailed"` // to whom
-
-	// Refused are those whose mail the server refused for good.
-	Refused []string `json:"refused,omitempty"`
-}
-
 // monthly makes each community's export of each month, once.
 type monthly struct {
 	*exporter
@@ -123,17 +111,17 @@ func jobName(community string) string { return "export." + community }
 func keptName(community, month string) string { return "made." + community + "." + month }
 
 // kept returns the months of a community that were exported, the latest first.
-func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
+func (m *monthly) kept(ctx context.Context, community string) ([]greentally.KeptExport, error) {
 	values, err := m.state.All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := []kept{}
+	all := []greentally.KeptExport{}
 	for name, value := range values {
 		if !strings.HasPrefix(name, keptName(community, "")) {
 			continue
 		}
-		var k kept
+		var k greentally.KeptExport
 		if err := json.Unmarshal(value, &k); err != nil {
 			return nil, fmt.Errorf("what is known of %s: %w", name, err)
 		}
@@ -141,7 +129,7 @@ func (m *monthly) kept(ctx context.Context, community string) ([]kept, error) {
 			all = append(all, k)
 		}
 	}
-	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(b.Month.String(), a.Month.String()) })
+	slices.SortFunc(all, func(a, b greentally.KeptExport) int { return cmp.Compare(b.Month.String(), a.Month.String()) })
 	return all, nil
 }
 
@@ -152,7 +140,7 @@ func (m *monthly) make(ctx context.Context, c *greentally.Community, month green
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(all, func(k kept) bool { return k.Month == month }); i >= 0 {
+	if i := slices.IndexFunc(all, func(k greentally.KeptExport) bool { return k.Month == month }); i >= 0 {
 		return m.send(ctx, c, all[i])
 	}
 	k, err := m.keepMonth(ctx, c, month)
@@ -163,7 +151,7 @@ func (m *monthly) make(ctx context.Context, c *greentally.Community, month green
 }
 
 // keepMonth makes a month's export and keeps it; none of a month of which nothing is known.
-func (m *monthly) keepMonth(ctx context.Context, c *greentally.Community, month greentally.Month) (*kept, error) {
+func (m *monthly) keepMonth(ctx context.Context, c *greentally.Community, month greentally.Month) (*greentally.KeptExport, error) {
 	if err := m.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -178,12 +166,12 @@ func (m *monthly) keepMonth(ctx context.Context, c *greentally.Community, month 
 	if err != nil {
 		return nil, err
 	}
-	k := kept{Month: month, Made: made.At, Bundle: made.Bundle, Bytes: made.Bytes, Mailed: []string{}}
+	k := greentally.KeptExport{Month: month, Made: made.At, Bundle: made.Bundle, Bytes: made.Bytes, Mailed: []string{}}
 	m.log.Info("the month's export is made", "community", c.ID, "month", month.String(), "bundle", k.Bundle, "bytes", k.Bytes)
 	return &k, m.remember(ctx, c.ID, k)
 }
 
-func (m *monthly) remember(ctx context.Context, community string, k kept) error {
+func (m *monthly) remember(ctx context.Context, community string, k greentally.KeptExport) error {
 	data, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -192,7 +180,7 @@ func (m *monthly) remember(ctx context.Context, community string, k kept) error 
 }
 
 // send sends a month's export to the contacts who have not got it.
-func (m *monthly) send(ctx context.Context, c *greentally.Community, k kept) error {
+func (m *monthly) send(ctx context.Context, c *greentally.Community, k greentally.KeptExport) error {
 	if m.mailer == nil || !*m.config.Exports.Mail {
 		return nil
 	}
@@ -253,7 +241,7 @@ func (m *monthly) api() web.Exports {
 			data, err := m.write(ctx, e, format, language)
 			return web.File{Name: fileName(community, month, format), MediaType: media, Data: data}, err
 		},
-		Kept: func(ctx context.Context, community string) (any, error) { return m.kept(ctx, community) },
+		Kept: m.kept,
 		Bundle: func(ctx context.Context, name string) (web.File, error) {
 			data, b, err := m.keptBundle(ctx, name)
 			if err != nil {
@@ -278,10 +266,10 @@ func (m *monthly) api() web.Exports {
 			a, err := m.step(ctx, id, s)
 			return a, asked(err)
 		},
-		Rollup: func(ctx context.Context, may func(community string) bool, on greentally.Date) (any, error) {
+		Rollup: func(ctx context.Context, may func(community string) bool, on greentally.Date) (greentally.Rollup, error) {
 			all, err := m.applications.All(ctx, "")
 			if err != nil {
-				return nil, err
+				return greentally.Rollup{}, err
 			}
 			all = slices.DeleteFunc(all, func(a greentally.Application) bool { return !may(a.Community) })
 			known, registry := []string(nil), m.registry.Current()

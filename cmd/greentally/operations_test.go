@@ -25,7 +25,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"greentally"
-	"greentally/ingest"
 	"greentally/internal/testserver"
 )
 
@@ -149,12 +148,12 @@ func TestDeadLettersComeBack(t *testing.T) {
 		"e2-s3-food": greentally.BadPayload, "speaks": greentally.UnknownTopic, "nowhere": greentally.UnknownDevice,
 		"e1-s1-residual": greentally.BadPayload,
 	}
-	letters := func() map[string]ingest.DeadLetter {
-		var all []ingest.DeadLetter
+	letters := func() map[string]greentally.DeadLetter {
+		var all []greentally.DeadLetter
 		if err := s.get("/api/v1/deadletters?limit=1000", &all); err != nil {
 			t.Fatal(err)
 		}
-		found := map[string]ingest.DeadLetter{}
+		found := map[string]greentally.DeadLetter{}
 		for _, l := range all {
 			for name := range want {
 				if strings.Contains(l.Topic, "/"+name) {

@@ -152,9 +152,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	discoveries, err := ingest.OpenDiscoveries(ctx, js, c.NATS.Replicas, func(m greentally.Message) (ingest.Discovered, bool) {
+	discoveries, err := ingest.OpenDiscoveries(ctx, js, c.NATS.Replicas, func(m greentally.Message) (greentally.Discovered, bool) {
 		key, profile, kind, ok := registry.Current().Discover(m)
-		return ingest.Discovered{DeviceKey: key, Profile: profile, Kind: kind}, ok
+		return greentally.Discovered{DeviceKey: key, Profile: profile, Kind: kind}, ok
 	})
 	if err != nil {
 		return err
@@ -418,10 +418,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Attachment: recordLog.Attachments.Get,
 		Silences:   web.Silences{List: telling.teller.Silences, Add: telling.silence(news.Tell), End: telling.endSilence(news.Tell), Now: time.Now, Who: person},
 		Exports:    exports.api(), Administration: entrance.administration(),
-		DeadLetters: func(ctx context.Context, after uint64, limit int) (any, error) {
+		DeadLetters: func(ctx context.Context, after uint64, limit int) ([]greentally.DeadLetter, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
-			letters, size := []ingest.DeadLetter{}, 0
-			err := deadLetters.List(ctx, after, func(l ingest.DeadLetter) bool {
+			letters, size := []greentally.DeadLetter{}, 0
+			err := deadLetters.List(ctx, after, func(l greentally.DeadLetter) bool {
 				letters, size = append(letters, l), size+len(l.Payload)
 				return len(letters) < limit && size < most
 			})
@@ -431,9 +431,9 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return deadLetters.Replay(ctx, []uint64{id}, journal.Append)
 		},
 		DeleteDeadLetter: deadLetters.Delete,
-		Discovered: func(ctx context.Context) (any, error) {
+		Discovered: func(ctx context.Context) ([]greentally.Discovered, error) {
 			found, err := discoveries.List(ctx)
-			mine := []ingest.Discovered{}
+			mine := []greentally.Discovered{}
 			for _, d := range found { // one that names no community is for administrators
 				if may := access.From(ctx).May; may(access.Read, d.Community) || may(access.Administer, "") {
 					mine = append(mine, d)
@@ -630,7 +630,7 @@ func replayAdopted(ctx context.Context, d greentally.Device, registry interface 
 	Decode(greentally.Message) ([]greentally.Reading, error)
 }, discoveries *ingest.Discoveries, deadLetters *ingest.DeadLetters, journal *ingest.Journal) error {
 	var ids []uint64
-	err := deadLetters.List(ctx, 0, func(l ingest.DeadLetter) bool {
+	err := deadLetters.List(ctx, 0, func(l greentally.DeadLetter) bool {
 		if l.Reason == greentally.UnknownDevice {
 			readings, _ := registry.Decode(greentally.Message{Topic: l.Topic, Payload: l.Payload, Received: l.Received})
 			if len(readings) > 0 && readings[0].DeviceKey == d.Key() {

@@ -159,13 +159,8 @@ func newPages() (*pages.Pages, *backend) {
 				Who: func(context.Context) string { return "" },
 			},
 			Exports: web.Exports{
-				Kept: func(context.Context, string) (any, error) {
-					return []struct {
-						Month  greentally.Month
-						Made   time.Time
-						Bundle string
-						Bytes  int64
-					}{{october, noon, hash, 900}}, nil
+				Kept: func(context.Context, string) ([]greentally.KeptExport, error) {
+					return []greentally.KeptExport{{Month: october, Made: noon, Bundle: hash, Bytes: 900}}, nil
 				},
 				Applications: func(context.Context, string) ([]greentally.Application, error) {
 					return []greentally.Application{applied}, nil
@@ -193,30 +188,19 @@ func newPages() (*pages.Pages, *backend) {
 				},
 				Key: func() string { return "RWSkey" },
 			},
-			Discovered: func(context.Context) (any, error) {
-				type found struct {
-					greentally.DeviceKey
-					Profile, Kind, Topic, Payload string
-					Last                          time.Time
-				}
-				return []found{
-					{greentally.DeviceKey{Community: "jiayuan", Device: "new-1"}, "native", "sorting_bin", "greentally/v1/jiayuan/new-1/readings", hostile, noon},
-					{greentally.DeviceKey{Device: "nowhere"}, "native", "", "vendor/nowhere", "{}", noon},
-					{greentally.DeviceKey{Community: "quiet", Device: "elsewhere"}, "native", "", "x", "{}", noon},
+			Discovered: func(context.Context) ([]greentally.Discovered, error) {
+				return []greentally.Discovered{
+					{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "new-1"}, Profile: "native", Kind: "sorting_bin", Topic: "greentally/v1/jiayuan/new-1/readings", Payload: hostile, Last: noon},
+					{DeviceKey: greentally.DeviceKey{Device: "nowhere"}, Profile: "native", Topic: "vendor/nowhere", Payload: "{}", Last: noon},
+					{DeviceKey: greentally.DeviceKey{Community: "quiet", Device: "elsewhere"}, Profile: "native", Topic: "x", Payload: "{}", Last: noon},
 				}, nil
 			},
 			Adopt: func(_ context.Context, d greentally.Device) error {
 				b.adopted = d
 				return b.do("adopt %s", d.Key())
 			},
-			DeadLetters: func(_ context.Context, after uint64, _ int) (any, error) {
-				return []struct {
-					ID             uint64
-					Topic          string
-					Payload        []byte
-					Received       time.Time
-					Reason, Detail string
-				}{{7, "greentally/v1/x", []byte("\xff" + hostile), noon, "bad_payload", fmt.Sprint("after ", after)}}, nil
+			DeadLetters: func(_ context.Context, after uint64, _ int) ([]greentally.DeadLetter, error) {
+				return []greentally.DeadLetter{{ID: 7, Topic: "greentally/v1/x", Payload: []byte("\xff" + hostile), Received: noon, Reason: greentally.BadPayload, Detail: fmt.Sprint("after ", after)}}, nil
 			},
 			ReplayDeadLetter: func(_ context.Context, id uint64) error { return b.do("replay %d", id) },
 			DeleteDeadLetter: func(_ context.Context, id uint64) error { return b.do("delete %d", id) },

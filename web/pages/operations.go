@@ -11,7 +11,7 @@ import (
 
 // strangers are devices that speak and are in no community's file.
 type strangers struct {
-	Found    any // of this community, or of none that their topic tells
+	Found    []greentally.Discovered // of this community, or of none that their topic tells
 	Kinds    []*greentally.Kind
 	Profiles []string
 	Streams  []greentally.Stream
@@ -45,7 +45,7 @@ const lettersShown = 50
 
 // letters are dead letters from a place on.
 type letters struct {
-	Letters any
+	Letters []greentally.DeadLetter
 	After   uint64
 	Size    int
 }

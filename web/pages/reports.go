@@ -12,7 +12,7 @@ import (
 // reportsPage is what can be downloaded, and what is applied for.
 type reportsPage struct {
 	months
-	Kept         any // months that were exported by schedule
+	Kept         []greentally.KeptExport // months that were exported by schedule
 	Applications []greentally.Application
 	Schemes      []Choice
 	Key          string
