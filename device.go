@@ -1,6 +1,7 @@
 package greentally
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -43,6 +44,15 @@ type Quantity struct {
 
 	// States are the words that a state can be.
 	States []string `yaml:"states,omitempty" json:"states,omitempty"`
+
+	// StateTitles are what states are called, by their words.
+	StateTitles map[string]Text `yaml:"state_titles,omitempty" json:"state_titles,omitempty"`
+}
+
+// StateTitle returns what a state is called; its word if nothing is said of it.
+func (q Quantity) StateTitle(word string) Text {
+	title := q.StateTitles[word]
+	return Text{ZH: cmp.Or(title.ZH, title.EN, word), EN: cmp.Or(title.EN, title.ZH, word)}
 }
 
 // Kind is a kind of device: which quantities it has.

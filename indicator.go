@@ -38,6 +38,25 @@ func (t Target) In(unit string) string {
 	return sign + strconv.FormatFloat(*bound, 'f', -1, 64)
 }
 
+// UnitTitle returns what the unit of an indicator is called; the unit itself if nothing is said of it.
+func UnitTitle(unit string) Text {
+	switch unit {
+	case "ratio":
+		return Text{"%", "%"}
+	case "boxes":
+		return Text{"个", unit}
+	case "lamps":
+		return Text{"盏", unit}
+	case "h":
+		return Text{"小时", unit}
+	case "g/household":
+		return Text{"g/户", unit}
+	case "g/person":
+		return Text{"g/人", unit}
+	}
+	return Text{unit, unit}
+}
+
 // Percent writes a ratio in percent, with two decimals at most.
 func Percent(ratio float64) string { return percent(ratio, 2) }
 

@@ -34,6 +34,27 @@ const (
 	RefusedByStore  Reason = "refused_by_store" // the store will never take it
 )
 
+// Title returns what the reason is called; its code if it is none of these.
+func (r Reason) Title() Text {
+	switch r {
+	case UnknownTopic:
+		return Text{"主题没有对应的型号规约", "no profile listens to the topic"}
+	case UnknownDevice:
+		return Text{"设备未登记", "unknown device"}
+	case BadPayload:
+		return Text{"内容不符合型号规约", "not what the profile describes"}
+	case TooLarge:
+		return Text{"消息过大", "too large"}
+	case AbsurdTime:
+		return Text{"时间不合理", "absurd time"}
+	case ImpossibleValue:
+		return Text{"数值不可能", "impossible value"}
+	case RefusedByStore:
+		return Text{"数据库拒收", "refused by the store"}
+	}
+	return Text{string(r), string(r)}
+}
+
 // Rejection is the error of a message, or of a part of it, that cannot be used.
 // It is final until its cause is mended; trying again does not help.
 type Rejection struct {

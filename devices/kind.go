@@ -3,6 +3,7 @@ package devices
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -26,6 +27,9 @@ func connection() greentally.Quantity {
 		Name: greentally.Connection, Nature: greentally.State,
 		Title:  greentally.Text{ZH: "在线状态", EN: "Connection"},
 		States: []string{"online", "offline"},
+		StateTitles: map[string]greentally.Text{
+			"online": {ZH: "在线", EN: "online"}, "offline": {ZH: "离线", EN: "offline"},
+		},
 	}
 }
 
@@ -193,7 +197,7 @@ func checkQuantity(q greentally.Quantity, u units, path []any, add report) {
 	if !slices.Contains([]greentally.Nature{greentally.Gauge, greentally.Mass, greentally.Register}, q.Nature) {
 		wrong("nature", "nature: want gauge, mass, register or state, not %q", q.Nature)
 	}
-	if len(q.States) > 0 {
+	if len(q.States)+len(q.StateTitles) > 0 {
 		wrong("states", "states: only a state has them, not a %s", q.Nature)
 	}
 	if _, ok := u[q.Unit]; !ok {
@@ -239,6 +243,11 @@ func checkStates(q greentally.Quantity, wrong func(key, format string, args ...a
 			wrong("states", "states: %s is there twice", word)
 		}
 		seen[camel(word)] = true
+	}
+	for _, word := range slices.Sorted(maps.Keys(q.StateTitles)) {
+		if !slices.Contains(q.States, word) {
+			wrong("state_titles", "state_titles: %s is none of the states", word)
+		}
 	}
 }
 

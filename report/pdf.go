@@ -194,7 +194,7 @@ func (p *pdf) valueOf(v greentally.IndicatorValue) (value, unit, uncertainty str
 	case v.Unit == "ratio":
 		write = func(number float64) string { return percent(number, 2) }
 	default:
-		unit = p.unit(v.Unit)
+		unit = greentally.UnitTitle(v.Unit).In(p.language)
 	}
 	if v.Uncertainty != nil {
 		uncertainty = "±\u00a0" + write(*v.Uncertainty)

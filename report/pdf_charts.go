@@ -102,7 +102,7 @@ func (p *pdf) targetCharts() error {
 		for from := 0; from < len(of[unit]); from += bars {
 			some := of[unit][from:min(from+bars, len(of[unit]))]
 			height := 17 + 9.5*float64(len(some))
-			p.Section(p.word("chart_targets", "unit", p.unit(unit)), height)
+			p.Section(p.word("chart_targets", "unit", greentally.UnitTitle(unit).In(p.language)), height)
 			if n == 0 && from == 0 {
 				p.tight(p.word("targets_are"), l.Faint)
 				p.Y += 1

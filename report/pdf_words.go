@@ -226,22 +226,3 @@ func (p *pdf) word(key string, namesAndValues ...string) string {
 	}
 	return strings.NewReplacer(pairs...).Replace(word)
 }
-
-// unit returns an indicator's unit as it is said.
-func (p *pdf) unit(unit string) string {
-	switch zh := p.language == "zh"; {
-	case unit == "ratio":
-		return "%"
-	case unit == "boxes" && zh:
-		return "个"
-	case unit == "lamps" && zh:
-		return "盏"
-	case unit == "h" && zh:
-		return "小时"
-	case unit == "g/household" && zh:
-		return "g/户"
-	case unit == "g/person" && zh:
-		return "g/人"
-	}
-	return unit
-}

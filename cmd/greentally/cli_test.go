@@ -605,15 +605,15 @@ func TestNumbersForPeople(t *testing.T) {
 			t.Errorf("number(%v) is %q, want %q", v, got, want)
 		}
 	}
-	if number(nil) != "" || report.Exact(nil) != "" || show(nil, "ratio") != "–" {
+	if number(nil) != "" || report.Exact(nil) != "" || show(nil, "ratio", "zh") != "–" {
 		t.Error("what is missing looks like a number")
 	}
 	// A value just below a target does not look as if it reached it.
-	if v := 0.29951; report.Exact(&v) != "0.29951" || show(&v, "ratio") != "29.95 %" || show(&v, "kg") != "0.300 kg" {
-		t.Errorf("%v is written %s, %s, %s", v, report.Exact(&v), show(&v, "ratio"), show(&v, "kg"))
+	if v := 0.29951; report.Exact(&v) != "0.29951" || show(&v, "ratio", "zh") != "29.95 %" || show(&v, "kg", "en") != "0.300 kg" || show(&v, "h", "zh") != "0.300 小时" {
+		t.Errorf("%v is written %s, %s, %s", v, report.Exact(&v), show(&v, "ratio", "zh"), show(&v, "kg", "en"))
 	}
 	most := 0.05
-	if got := target(greentally.IndicatorValue{Unit: "ratio", Target: &greentally.Target{AtMost: &most}}); got != "≤ 5.00 %" {
+	if got := target(greentally.IndicatorValue{Unit: "ratio", Target: &greentally.Target{AtMost: &most}}, "zh"); got != "≤ 5.00 %" {
 		t.Errorf("target %q", got)
 	}
 }

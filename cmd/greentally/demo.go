@@ -184,12 +184,12 @@ func (d *demo) table(month greentally.Month, truth simulator.Month, values []gre
 		}
 		shown, away := "–", "–"
 		if has {
-			shown = show(&known, v.Unit)
+			shown = show(&known, v.Unit, d.language)
 		}
 		if has && v.Value != nil {
 			away = difference(*v.Value, known, v.Unit, words)
 		}
-		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit), shown, away, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
+		t.AppendRow([]any{v.Title.In(d.language), show(v.Value, v.Unit, d.language), shown, away, fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v, d.language), words[string(v.Verdict)]})
 	}
 	t.Render()
 	for _, v := range values {

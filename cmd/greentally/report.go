@@ -147,8 +147,8 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 			without = append(without, v.Title.In(language))
 			continue
 		}
-		t.AppendRow(table.Row{v.Title.In(language), withUncertainty(v), number(v.Numerator), number(v.Denominator),
-			fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v), words[string(v.Verdict)]})
+		t.AppendRow(table.Row{v.Title.In(language), withUncertainty(v, language), number(v.Numerator), number(v.Denominator),
+			fmt.Sprintf("%.1f %%", 100*v.Completeness), target(v, language), words[string(v.Verdict)]})
 	}
 	t.Render()
 	for _, v := range values {
@@ -273,35 +273,36 @@ func writeAssumptions(out io.Writer, values []greentally.IndicatorValue, languag
 }
 
 // withUncertainty writes an indicator's value and its uncertainty.
-func withUncertainty(v greentally.IndicatorValue) string {
-	text := show(v.Value, v.Unit)
+func withUncertainty(v greentally.IndicatorValue, language string) string {
+	text := show(v.Value, v.Unit, language)
 	if v.Value == nil || v.Uncertainty == nil {
 		return text
 	}
 	if v.Unit == "ratio" {
 		return strings.TrimSuffix(text, " %") + fmt.Sprintf(" ± %.2f %%", 100**v.Uncertainty)
 	}
-	return strings.TrimSuffix(text, " "+v.Unit) + fmt.Sprintf(" ± %.3f %s", *v.Uncertainty, v.Unit)
+	unit := greentally.UnitTitle(v.Unit).In(language)
+	return strings.TrimSuffix(text, " "+unit) + fmt.Sprintf(" ± %.3f %s", *v.Uncertainty, unit)
 }
 
 // show writes an indicator's value with its unit, ratios in percent.
-func show(v *float64, unit string) string {
+func show(v *float64, unit, language string) string {
 	switch {
 	case v == nil:
 		return "–"
 	case unit == "ratio":
 		return fmt.Sprintf("%.2f %%", 100*(*v))
 	}
-	return fmt.Sprintf("%.3f %s", *v, unit)
+	return fmt.Sprintf("%.3f %s", *v, greentally.UnitTitle(unit).In(language))
 }
 
-func target(v greentally.IndicatorValue) string {
+func target(v greentally.IndicatorValue, language string) string {
 	switch {
 	case v.Target == nil:
 		return ""
 	case v.Target.AtLeast != nil:
-		return "≥ " + show(v.Target.AtLeast, v.Unit)
+		return "≥ " + show(v.Target.AtLeast, v.Unit, language)
 	default:
-		return "≤ " + show(v.Target.AtMost, v.Unit)
+		return "≤ " + show(v.Target.AtMost, v.Unit, language)
 	}
 }

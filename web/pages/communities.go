@@ -37,7 +37,7 @@ func (p *Pages) communities(v *view) (any, error) {
 			}
 		}
 		for _, d := range c.Devices {
-			if s := p.state(d); s.Over {
+			if s := p.state(v, d); s.Over {
 				one.Full++
 			}
 		}
@@ -81,7 +81,7 @@ const fillRatio = "fill_ratio"
 // usualLimit is that of how full something may be, where nobody says another.
 const usualLimit = 0.9
 
-func (p *Pages) state(d *greentally.Device) state {
+func (p *Pages) state(v *view, d *greentally.Device) state {
 	s := state{Device: d}
 	reading, known := p.Latest(d.Key())
 	if !known {
@@ -98,7 +98,7 @@ func (p *Pages) state(d *greentally.Device) state {
 		if !has {
 			continue
 		}
-		s.Values = append(s.Values, shown{q, valueText(q, value)})
+		s.Values = append(s.Values, shown{q, valueText(q, value, v.Language)})
 		if q.Name == fillRatio {
 			limit := usualLimit
 			if own := d.Limit(q); own != nil {
@@ -140,7 +140,7 @@ func (p *Pages) community(v *view) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := overview{Month: month, Sites: p.sites(v.Community)}
+	o := overview{Month: month, Sites: p.sites(v)}
 	if o.Alerts, _, err = p.told(v); err != nil {
 		return nil, err
 	}
@@ -157,12 +157,12 @@ func (p *Pages) community(v *view) (any, error) {
 }
 
 // sites returns the sites that have devices, in the order of the community's file.
-func (p *Pages) sites(c *greentally.Community) (all []site) {
+func (p *Pages) sites(v *view) (all []site) {
 	at := map[string][]state{}
-	for _, d := range c.Devices {
-		at[d.Site] = append(at[d.Site], p.state(d))
+	for _, d := range v.Community.Devices {
+		at[d.Site] = append(at[d.Site], p.state(v, d))
 	}
-	for _, s := range c.Sites {
+	for _, s := range v.Community.Sites {
 		if devices := at[s.ID]; len(devices) > 0 {
 			all = append(all, site{s, devices})
 		}

@@ -35,7 +35,7 @@ func (p *Pages) device(v *view) (any, error) {
 	}
 	d := v.Community.Devices[i]
 	today := greentally.DateOf(v.Now, v.Location)
-	h := history{state: p.state(d), Day: today}
+	h := history{state: p.state(v, d), Day: today}
 	from, to := today.Add(1-daysShown), today
 	if text := v.URL.Query().Get("day"); text != "" {
 		day, err := greentally.ParseDate(text)

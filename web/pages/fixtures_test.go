@@ -99,7 +99,7 @@ func newPages() (*pages.Pages, *backend) {
 				}
 			},
 			Latest: func(key greentally.DeviceKey) (greentally.Reading, bool) {
-				return greentally.Reading{DeviceKey: key, Kind: "sorting_bin", Time: noon.Add(-2 * time.Minute), Values: []greentally.Value{{Quantity: "fill_ratio", Number: 0.95}, {Quantity: "mass_kg", Number: 31.4}}}, key == bin.Key()
+				return greentally.Reading{DeviceKey: key, Kind: "sorting_bin", Time: noon.Add(-2 * time.Minute), Values: []greentally.Value{{Quantity: "fill_ratio", Number: 0.95}, {Quantity: "mass_kg", Number: 31.4}, {Quantity: "status", State: "lid_open"}}}, key == bin.Key()
 			},
 			Alerts: func() []greentally.Alert {
 				a := greentally.Alert{Community: "jiayuan", Rule: "bin_overflowing", Severity: greentally.Critical, Device: "bin-1", Title: greentally.Text{ZH: "垃圾桶满溢", EN: "Bin overflows"},
@@ -246,6 +246,7 @@ func newPages() (*pages.Pages, *backend) {
 		Kind: func(string) (*greentally.Kind, bool) {
 			return &greentally.Kind{Name: "sorting_bin", Title: greentally.Text{ZH: "分类垃圾桶", EN: "Sorting bin"}, Quantities: []greentally.Quantity{
 				{Name: "fill_ratio", Nature: greentally.Gauge, Unit: "/", Limit: &limit, Title: greentally.Text{ZH: "满溢度", EN: "Filling level"}}, {Name: "mass_kg", Nature: greentally.Mass, Unit: "kg", Title: greentally.Text{ZH: "质量", EN: "Mass"}},
+				{Name: "status", Nature: greentally.State, States: []string{"ok", "lid_open"}, StateTitles: map[string]greentally.Text{"lid_open": {ZH: "桶盖开着", EN: "lid open"}}, Title: greentally.Text{ZH: "状态", EN: "Status"}},
 			}}, true
 		},
 		Now:   func() time.Time { return noon },

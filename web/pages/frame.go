@@ -89,7 +89,7 @@ func (f frame) Value(v greentally.IndicatorValue) string {
 	case v.Unit == "ratio":
 		return fmt.Sprintf("%.2f %%", 100**v.Value)
 	}
-	return f.Number(v.Value) + " " + v.Unit
+	return f.Number(v.Value) + " " + f.In(greentally.UnitTitle(v.Unit))
 }
 
 // Target writes what an indicator is held against.
@@ -229,13 +229,13 @@ func (f frame) ValueOf(r greentally.Reading, q greentally.Quantity) string {
 	if !has {
 		return ""
 	}
-	return valueText(q, v)
+	return valueText(q, v, f.Language)
 }
 
-// valueText writes a value with its unit.
-func valueText(q greentally.Quantity, v greentally.Value) string {
+// valueText writes a value with its unit, or a state as it is called.
+func valueText(q greentally.Quantity, v greentally.Value, language string) string {
 	if v.State != "" {
-		return v.State
+		return q.StateTitle(v.State).In(language)
 	}
 	if isRatio(q) {
 		return strconv.FormatFloat(math.Round(1000*v.Number)/10, 'f', -1, 64) + " %"

@@ -88,7 +88,7 @@ func (p *Pages) nearest(v *view) (all []bin) {
 	if !slices.ContainsFunc(v.Community.Sites, func(s greentally.Site) bool { return s.ID == wanted }) {
 		wanted = ""
 	}
-	for _, site := range p.sites(v.Community) {
+	for _, site := range p.sites(v) {
 		if wanted != "" && site.ID != wanted {
 			continue
 		}
