@@ -43,22 +43,24 @@ type Config struct {
 type Gate struct {
 	Config
 
-	names, addresses *limits
-	failures         *rate.Limiter // how many failed logins come to the audit log
-	leftOut          atomic.Int64  // failed logins that did not, since one that did
+	addresses, pairs, names *limits
+	failures                *rate.Limiter // how many failed logins come to the audit log
+	leftOut                 atomic.Int64  // failed logins that did not, since one that did
 }
 
-// How often one may try to log in.
+// How often one may try to log in. Nobody can hold a name back for others from one network: what
+// comes from there as a pair is less than a name may have.
 const (
-	perName, nameBurst       = time.Minute, 10
-	perAddress, addressBurst = 10 * time.Second, 30
-	perFailure, failureBurst = time.Minute, 100 // failed logins in the audit log
+	perAddress, addressBurst = 10 * time.Second, 30 // from a network
+	perPair, pairBurst       = time.Minute, 10      // from a network with a name
+	perName, nameBurst       = 5 * time.Second, 100 // with a name from anywhere
+	perFailure, failureBurst = time.Minute, 100     // failed logins in the audit log
 )
 
 // New returns a gate.
 func New(c Config) *Gate {
-	return &Gate{Config: c, names: newLimits(perName, nameBurst), addresses: newLimits(perAddress, addressBurst),
-		failures: rate.NewLimiter(rate.Every(perFailure), failureBurst)}
+	return &Gate{Config: c, addresses: newLimits(perAddress, addressBurst), pairs: newLimits(perPair, pairBurst),
+		names: newLimits(perName, nameBurst), failures: rate.NewLimiter(rate.Every(perFailure), failureBurst)}
 }
 
 // Why nobody is identified.

@@ -16,7 +16,7 @@ func (e *TooManyError) Error() string {
 	return fmt.Sprintf("too many tries; try again in %s", e.After.Round(time.Second))
 }
 
-// limits holds back those who try too often, by their names. However many names there are, it
+// limits holds back what is tried too often, by names. However many names there are, it
 // takes the same memory and forgets none: names share limiters, by a hash that nobody outside can
 // compute.
 type limits struct {

@@ -29,15 +29,18 @@ const checkWait = 10 * time.Second
 
 // verify checks a password, unless somebody tries too often.
 func (g *Gate) verify(ctx context.Context, address, name, password string) (access.User, error) {
-	if err := g.addresses.take(network(address), g.Now()); err != nil {
-		return access.User{}, err
-	}
 	key, err := access.UserName(name)
 	if err != nil {
 		key = name
 	}
-	if err := g.names.take(key, g.Now()); err != nil {
-		return access.User{}, err
+	from, now := network(address), g.Now()
+	for _, limit := range []struct {
+		*limits
+		of string
+	}{{g.addresses, from}, {g.pairs, from + " " + key}, {g.names, key}} {
+		if err := limit.take(limit.of, now); err != nil {
+			return access.User{}, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkWait)
 	defer cancel()

@@ -331,8 +331,15 @@ func TestLimits(t *testing.T) {
 		return checked
 	}
 	anywhere := func(i int) string { return fmt.Sprintf("198.51.%d.%d:5", i/200, i%200) }
-	if n := count(40, anywhere, func(i int) string { return []string{"lina", "LINA", "%20lina"}[i%3] }); n != 10 {
-		t.Errorf("%d passwords of one name were checked", n)
+	spelt := func(i int) string { return []string{"lina", "LINA", "%20lina"}[i%3] }
+	if n := count(25, func(int) string { return "203.0.113.9:5" }, spelt); n != 10 {
+		t.Errorf("%d passwords of one name were checked from one network", n)
+	}
+	if status := try("192.0.2.78:5", "lina", password); status != http.StatusNoContent {
+		t.Errorf("from another one meanwhile: %d", status)
+	}
+	if n := count(150, anywhere, spelt); n != 100-11 {
+		t.Errorf("%d passwords of one name were checked from everywhere", n)
 	}
 	if status := try("192.0.2.77:5", "lina", password); status != http.StatusTooManyRequests {
 		t.Errorf("the right one after them: %d", status)
@@ -356,7 +363,7 @@ func TestLimits(t *testing.T) {
 	}
 	h.pass(time.Minute)
 	try("203.0.113.1:5", "nobody", "wrong")
-	if got := h.log(t)[0]; !strings.HasPrefix(got, " 203.0.113.1 login refused password wrong 2") {
+	if got := h.log(t)[0]; !strings.HasPrefix(got, " 203.0.113.1 login refused password wrong 3") {
 		t.Errorf("after the flood: %s", got)
 	}
 }
