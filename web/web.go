@@ -34,9 +34,10 @@ type Server struct {
 	// those alone who may administer.
 	Administration map[string]func(*http.Request) (any, error)
 
-	// Pages are what people see, by their patterns. Open are those that nobody needs to be
-	// identified for: the way in.
+	// Pages are what people see, by their patterns, and NoPage where there is none of these. Open
+	// are those that nobody needs to be identified for: the way in.
 	Pages, Open map[string]http.Handler
+	NoPage      http.Handler
 
 	// Audit is told of every request that would change something, with what came of it.
 	Audit func(r *http.Request, action, community string, err error)
@@ -187,8 +188,20 @@ func (s *Server) Handler() http.Handler {
 	for pattern, handler := range s.Open {
 		mux.Handle(pattern, handler)
 	}
-	mux.Handle("/", s.Identify(api))
+	mux.Handle("/", s.Identify(s.orNothing(api)))
 	return headers(compressed(sameOrigin.Handler(mux)))
+}
+
+// orNothing tells people by a page that there is nothing at an address.
+func (s *Server) orNothing(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		if looks := r.Method == http.MethodGet || r.Method == http.MethodHead; pattern == "" && looks && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			s.NoPage.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // compressed lets answers be compressed for who takes that, but for streams of events, which are

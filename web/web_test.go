@@ -57,6 +57,7 @@ func newServer() (*web.Server, *backend) {
 	return &web.Server{
 		Identify: func(next http.Handler) http.Handler { return next },
 		May:      func(context.Context, web.Action, string) bool { return true },
+		NoPage:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a page", http.StatusNotFound) }),
 		Audit: func(_ *http.Request, action, community string, err error) {
 			b.audited = append(b.audited, fmt.Sprintf("%s %s %v", action, community, err == nil))
 		},
@@ -714,6 +715,25 @@ func TestOtherPathsAndMethods(t *testing.T) {
 		s.Identify = nobody
 		if w := serve(s, request(t, tt.method, tt.path, "")); tt.status != 200 && tt.method != "DELETE" && w.Code != http.StatusUnauthorized {
 			t.Errorf("%s %s for nobody: status %d, want 401", tt.method, tt.path, w.Code)
+		}
+	}
+}
+
+// TestNoPage shows people a page where there is nothing, and programs none.
+func TestNoPage(t *testing.T) {
+	for _, tt := range []struct {
+		method, path, accept string
+		status               int
+		page                 bool
+	}{
+		{"GET", "/elsewhere", "text/html,*/*", 404, true}, {"HEAD", "/elsewhere", "text/html", 404, true}, {"GET", "/elsewhere", "application/json", 404, false}, {"GET", "/elsewhere", "", 404, false},
+		{"POST", "/elsewhere", "text/html", 404, false}, {"GET", "/api/v1/communities", "text/html", 200, false}, {"POST", "/api/v1/status", "text/html", 405, false},
+	} {
+		s, _ := newServer()
+		r := request(t, tt.method, tt.path, "")
+		r.Header.Set("Accept", tt.accept)
+		if w := serve(s, r); w.Code != tt.status || (w.Body.String() == "a page\n") != tt.page {
+			t.Errorf("%s %s as %s: %d %s", tt.method, tt.path, tt.accept, w.Code, w.Body)
 		}
 	}
 }

@@ -219,8 +219,8 @@ func (g *Gate) address(r *http.Request) string {
 	return a.String()
 }
 
-// isSecure reports whether the browser sent the request over TLS.
-func (g *Gate) isSecure(r *http.Request) bool {
+// IsSecure reports whether the browser sent the request over TLS.
+func (g *Gate) IsSecure(r *http.Request) bool {
 	a, ok := remote(r)
 	return r.TLS != nil || ok && g.byProxy(a) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
@@ -233,7 +233,7 @@ const (
 )
 
 func (g *Gate) cookieName(r *http.Request, name string) string {
-	if g.isSecure(r) {
+	if g.IsSecure(r) {
 		return "__Host-" + name
 	}
 	return name
@@ -242,7 +242,7 @@ func (g *Gate) cookieName(r *http.Request, name string) string {
 // setCookie sets a cookie for a while; none removes it.
 func (g *Gate) setCookie(w http.ResponseWriter, r *http.Request, name, value string, while time.Duration) {
 	http.SetCookie(w, &http.Cookie{Name: g.cookieName(r, name), Value: value, Path: "/", MaxAge: cmp.Or(int(while/time.Second), -1),
-		HttpOnly: true, Secure: g.isSecure(r), SameSite: http.SameSiteLaxMode})
+		HttpOnly: true, Secure: g.IsSecure(r), SameSite: http.SameSiteLaxMode})
 }
 
 // LocalPath returns next, where somebody wanted to go before logging in, if it is a page of ours,

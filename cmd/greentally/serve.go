@@ -467,7 +467,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 	}
 	shown := &pages.Pages{
-		Server: server, Person: person, Account: entrance.account(), News: news, Now: time.Now,
+		Server: server, Person: person, Account: entrance.account(), Secure: entrance.gate.IsSecure, News: news, Now: time.Now,
 		Values: look.values.get, Workings: look.workings.get, Recovered: look.recovered.get,
 		Stored:      store.Indicators,
 		Assessments: store.Assessments,
@@ -477,7 +477,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		Kinds: func() []*greentally.Kind { return registry.Current().Kinds() }, Profiles: func() []string { return profilesOf(registry.Current()) },
 		Next: applications.Next,
 	}
-	if server.Pages, err = shown.Handlers(); err != nil {
+	if server.Pages, server.NoPage, err = shown.Handlers(); err != nil {
 		return err
 	}
 	if server.Open, err = entrance.entrance().Handlers(shown); err != nil {

@@ -81,7 +81,7 @@ func newPages() (*pages.Pages, *backend) {
 		Steps: []greentally.Step{{Application: "A1", To: greentally.StageDraft, On: day, By: "li", Why: hostile}}}
 	silence := greentally.Silence{ID: "S1", Community: "jiayuan", Rule: "battery_box_hot", Device: "box", Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour), By: "王芳", Why: hostile}
 	p := &pages.Pages{
-		Person: func(context.Context) string { return "" }, News: &web.News{},
+		Person: func(context.Context) string { return "" }, Secure: func(r *http.Request) bool { return r.TLS != nil }, News: &web.News{},
 		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
 		Server: &web.Server{
 			Identify: func(next http.Handler) http.Handler { return next },
@@ -269,7 +269,7 @@ func first[A, B any](a A, _ B) A { return a }
 // handlerOf serves the pages.
 func handlerOf(t testing.TB, p *pages.Pages) http.Handler {
 	t.Helper()
-	all, err := p.Handlers()
+	all, none, err := p.Handlers()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,5 +277,6 @@ func handlerOf(t testing.TB, p *pages.Pages) http.Handler {
 	for pattern, page := range all {
 		mux.Handle(pattern, page)
 	}
+	mux.Handle("/", none)
 	return mux
 }

@@ -24,6 +24,8 @@ type Pages struct {
 	// Person is who looks at the page, for people; empty if nobody has logged in.
 	Person  func(ctx context.Context) string
 	Account Account
+	// Secure reports whether the browser sent the request over TLS.
+	Secure func(*http.Request) bool
 	// News tells browsers that they should look again.
 	News *web.News
 
@@ -75,11 +77,11 @@ type Choice struct {
 	Title greentally.Text
 }
 
-// Handlers returns the pages by their patterns.
-func (p *Pages) Handlers() (map[string]http.Handler, error) {
+// Handlers returns the pages by their patterns, and what is shown where there is none.
+func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, err error) {
 	set, err := parse()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all := map[string]http.Handler{}
 	page := func(path, name string, show func(*view) (any, error)) {
@@ -124,7 +126,6 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 	form("/deadletters/{id}/delete", maxFields, p.remove, "deadletters", p.deadLetters)
 
 	page("/screen/{community}", "screen", p.screen)
-	page("/c/", "error", func(*view) (any, error) { return nil, fs.ErrNotExist })
 	// Who asks for a form's address, such as for it in another language, gets the page that it is on.
 	back := func(path string, to func(r *http.Request) string) {
 		all["GET "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +150,10 @@ func (p *Pages) Handlers() (map[string]http.Handler, error) {
 		back(path, func(*http.Request) string { return "/deadletters" })
 	}
 	p.routeAccount(all, set)
-	return all, nil
+	none = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.show(w, r, set, "error", func(*view) (any, error) { return nil, fs.ErrNotExist })
+	})
+	return all, none, nil
 }
 
 // view is a page that is asked for.
@@ -201,7 +205,7 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 func (p *Pages) language(w http.ResponseWriter, r *http.Request) string {
 	known := func(l string) bool { return l == "zh" || l == "en" }
 	if chosen := r.URL.Query().Get("lang"); known(chosen) {
-		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: p.Secure(r), SameSite: http.SameSiteLaxMode})
 		return chosen
 	}
 	if c, err := r.Cookie(languageCookie); err == nil && known(c.Value) {

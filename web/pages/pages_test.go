@@ -320,7 +320,7 @@ func TestRecordForm(t *testing.T) {
 func TestNobodyGetsAtOthers(t *testing.T) {
 	p, b := newPages()
 	p.May = func(_ context.Context, _ web.Action, community string) bool { return community == "jiayuan" }
-	all, err := p.Handlers()
+	all, _, err := p.Handlers()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,6 +407,15 @@ func TestLanguage(t *testing.T) {
 		if w := ask(tt.path, tt.cookie); w.Header().Get("Content-Language") != tt.want || !strings.Contains(w.Body.String(), `<html lang="`+tt.want+`"`) {
 			t.Errorf("%s with %q: %s", tt.path, tt.cookie, w.Header().Get("Content-Language"))
 		}
+	}
+	for _, secure := range []bool{false, true} {
+		p.Secure = func(*http.Request) bool { return secure }
+		if got := ask("/?lang=en", "").Result().Cookies(); len(got) != 1 || got[0].Secure != secure || !got[0].HttpOnly {
+			t.Errorf("over TLS %t: %v", secure, got)
+		}
+	}
+	if w := ask("/nowhere?lang=en", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "<h1>") {
+		t.Errorf("where nothing is: %d %s", w.Code, w.Body)
 	}
 	if got := ask("/c/jiayuan/indicators?month=2026-09&done=silenced", "").Body.String(); !strings.Contains(got, `href="/c/jiayuan/indicators?lang=en&amp;month=2026-09"`) {
 		t.Errorf("the way to the other language: %s", got)
