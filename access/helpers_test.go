@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/crypto/bcrypt"
 
+	"greentally"
 	"greentally/access"
 	"greentally/internal/embeddednats"
 )
@@ -61,6 +63,15 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within ten seconds", what)
 		}
+	}
+}
+
+// inChinese fails the test for an error that people are told of and has words of English alone.
+func inChinese(t *testing.T, err error) {
+	t.Helper()
+	text := greentally.ErrorText(err)
+	if english := regexp.MustCompile(`[a-z]{3,} [a-z]{2,}|[a-z]: `).FindString(text.ZH); english != "" || text.EN != err.Error() {
+		t.Errorf("in Chinese %q says %q", err, text.ZH)
 	}
 }
 

@@ -35,14 +35,14 @@ func obvious() []string {
 // bytes, whichever keyboard they come from.
 func plain(password string) (string, error) {
 	if len(password) > 10*maxPassword {
-		return "", fmt.Errorf("%w: a password has at most %d bytes", ErrInvalid, maxPassword)
+		return "", invalid("密码最多 %d 个字节", "a password has at most %d bytes", maxPassword)
 	}
 	p, err := precis.OpaqueString.String(password)
 	if err != nil || !utf8.ValidString(password) {
-		return "", fmt.Errorf("%w: a password is of printable characters", ErrInvalid)
+		return "", invalid("密码只能由可打印的字符组成", "a password is of printable characters")
 	}
 	if len(p) > maxPassword {
-		return "", fmt.Errorf("%w: a password has at most %d bytes; this one has %d", ErrInvalid, maxPassword, len(p))
+		return "", invalid("密码最多 %d 个字节（汉字各占 3 个），这个有 %d 个", "a password has at most %d bytes; this one has %d", maxPassword, len(p))
 	}
 	return p, nil
 }
@@ -60,11 +60,11 @@ func newPassword(name, password string) (string, error) {
 	}
 	switch {
 	case utf8.RuneCountInString(p) < minPassword:
-		return "", fmt.Errorf("%w: a password has at least %d characters; a few words do", ErrInvalid, minPassword)
+		return "", invalid("密码至少 %d 个字符，几个词连起来就很好", "a password has at least %d characters; a few words do", minPassword)
 	case len(different) < 5 || slices.Contains(obvious(), small):
-		return "", fmt.Errorf("%w: this password is among the first that anyone tries", ErrInvalid)
+		return "", invalid("这个密码太常见，别人会最先试它", "this password is among the first that anyone tries")
 	case utf8.RuneCountInString(name) >= 4 && strings.Contains(small, name) && utf8.RuneCountInString(small)-utf8.RuneCountInString(name) < 8:
-		return "", fmt.Errorf("%w: this password is little more than the user's name", ErrInvalid)
+		return "", invalid("这个密码只比用户名多几个字符", "this password is little more than the user's name")
 	}
 	return p, nil
 }

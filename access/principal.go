@@ -2,8 +2,9 @@ package access
 
 import (
 	"context"
-	"fmt"
 	"slices"
+
+	"greentally"
 )
 
 // Role is what somebody is.
@@ -18,6 +19,12 @@ const (
 	RoleMonitor       Role = "monitor"       // a token for Prometheus: metrics and status alone
 	RoleScreen        Role = "screen"        // a token for the big screen of one community: that alone
 )
+
+// Title is what people call the role.
+func (r Role) Title() greentally.Text {
+	zh := map[Role]string{RoleAdministrator: "管理员", RoleManager: "物业经理", RoleAssessor: "评估员", RoleMonitor: "监控", RoleScreen: "大屏"}
+	return greentally.Text{ZH: zh[r], EN: string(r)}
+}
 
 // Action is what somebody wants to do.
 type Action string
@@ -99,17 +106,17 @@ func (b Binding) validate() error {
 	sorted := slices.Sorted(slices.Values(b.Communities))
 	switch {
 	case !slices.Contains([]Role{RoleAdministrator, RoleManager, RoleAssessor, RoleMonitor, RoleScreen}, b.Role):
-		return fmt.Errorf("%w: role %q is none of administrator, manager, assessor, monitor, screen", ErrInvalid, b.Role)
+		return invalid("没有角色 %q", "role %q is none of administrator, manager, assessor, monitor, screen", b.Role)
 	case b.Role == RoleAdministrator || b.Role == RoleMonitor:
 		if len(b.Communities) > 0 {
-			return fmt.Errorf("%w: a role of %s is not bound to communities", ErrInvalid, b.Role)
+			return invalid("角色“%s”不限于某些社区，请不要选社区", "a role of %s is not bound to communities", b.Role.Title())
 		}
 	case len(b.Communities) == 0 || sorted[0] == "":
-		return fmt.Errorf("%w: name the communities of role %s", ErrInvalid, b.Role)
+		return invalid("请选择角色“%s”的社区", "name the communities of role %s", b.Role.Title())
 	case len(slices.Compact(sorted)) < len(b.Communities):
-		return fmt.Errorf("%w: role %s names a community twice", ErrInvalid, b.Role)
+		return invalid("角色“%s”有一个社区写了两次", "role %s names a community twice", b.Role.Title())
 	case b.Role == RoleScreen && len(b.Communities) > 1:
-		return fmt.Errorf("%w: a screen is of one community", ErrInvalid)
+		return invalid("一块大屏只属于一个社区", "a screen is of one community")
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ var tokenName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._-]{0,63}$`)
 // taken.
 func (t *Tokens) Add(ctx context.Context, token Token) (secret string, err error) {
 	if !tokenName.MatchString(token.Name) {
-		return "", fmt.Errorf("%w: a token's name is of 1 to 64 letters, digits and . _ -, the first of them a letter or a digit", ErrInvalid)
+		return "", invalid("令牌名称由 1 到 64 个文字、数字和 . _ - 组成，以文字或数字开头", "a token's name is of 1 to 64 letters, digits and . _ -, the first of them a letter or a digit")
 	}
 	if err := token.validate(); err != nil {
 		return "", err
@@ -91,7 +91,7 @@ func (t *Tokens) Add(ctx context.Context, token Token) (secret string, err error
 	key := keyOf(token.Name)
 	revision, err := t.minted.bucket.Create(ctx, key, data)
 	if errors.Is(err, jetstream.ErrKeyExists) {
-		return "", fmt.Errorf("token %q: %w", token.Name, ErrThere)
+		return "", fmt.Errorf("%w: %w", greentally.TextErrorf("令牌 %q", "token %q", token.Name), ErrThere)
 	}
 	if err != nil {
 		return "", fmt.Errorf("keep token %q: %w", token.Name, err)

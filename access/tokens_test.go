@@ -37,6 +37,13 @@ func TestTokens(t *testing.T) {
 	}
 	if _, err := tokens.Add(t.Context(), access.Token{Name: "大厅-3", Binding: screen}); !errors.Is(err, access.ErrThere) {
 		t.Errorf("the same again: %v", err)
+	} else {
+		inChinese(t, err)
+	}
+	if _, err := tokens.Add(t.Context(), access.Token{Name: "a b", Binding: screen}); !errors.Is(err, access.ErrInvalid) {
+		t.Errorf("a name with a blank: %v", err)
+	} else {
+		inChinese(t, err)
 	}
 	other, err := tokens.Add(t.Context(), access.Token{Name: "prometheus", Binding: access.Binding{Role: access.RoleMonitor}})
 	if err != nil || other == secret {

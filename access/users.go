@@ -18,17 +18,29 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/text/secure/precis"
+
+	"greentally"
 )
 
 // Errors that say why something is not done.
 var (
-	ErrInvalid  = errors.New("invalid")                                               // what is handed in cannot be
-	ErrThere    = errors.New("it is there already")                                   // the name is taken
-	ErrChanged  = errors.New("somebody else changed it; look at it again")            // it is not at the revision that was looked at
-	ErrLast     = errors.New("there must be an administrator who can log in")         // nobody could change anything any more
-	ErrWrong    = errors.New("the name or the password is wrong, or the user is out") // which of them, is not told
+	ErrInvalid  = greentally.TextErrorf("填写有误", "invalid")                                                // what is handed in cannot be
+	ErrThere    = greentally.TextErrorf("已有这个名称", "it is there already")                                  // the name is taken
+	ErrChanged  = greentally.TextErrorf("别人刚改过，请重新查看", "somebody else changed it; look at it again")      // it is not at the revision that was looked at
+	ErrLast     = greentally.TextErrorf("至少要有一位能登录的管理员", "there must be an administrator who can log in") // nobody could change anything any more
+	ErrWrong    = errors.New("the name or the password is wrong, or the user is out")                     // which of them, is not told
 	errTooOften = errors.New("others change users all the time; try again")
 )
+
+// invalid is an error that says in both languages what is wrong with what is handed in.
+func invalid(zh, en string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf(zh, en, args...))
+}
+
+// of is an error about a user.
+func of(user string, err error) error {
+	return fmt.Errorf("%w: %w", greentally.TextErrorf("用户 %q", "user %q", user), err)
+}
 
 // User is somebody who can log in.
 type User struct {
@@ -172,7 +184,7 @@ func (u *Users) Add(ctx context.Context, user User, password string) (User, erro
 	}
 	return u.change(ctx, user.Name, func(before *account, _ uint64) (*account, error) {
 		if before != nil {
-			return nil, fmt.Errorf("user %q: %w", user.Name, ErrThere)
+			return nil, of(user.Name, ErrThere)
 		}
 		return &account{User: user, Hash: hash, Generation: rand.Text()}, nil
 	})
@@ -187,7 +199,7 @@ func (u *Users) Change(ctx context.Context, user User) (User, error) {
 		case before == nil:
 			return nil, fmt.Errorf("user %q: %w", user.Name, fs.ErrNotExist)
 		case revision != user.Revision:
-			return nil, fmt.Errorf("user %q: %w", user.Name, ErrChanged)
+			return nil, of(user.Name, ErrChanged)
 		}
 		after := *before
 		after.User = user
@@ -242,7 +254,7 @@ func (u *Users) Remove(ctx context.Context, name string, revision uint64) error 
 		case before == nil:
 			return nil, fmt.Errorf("user %q: %w", name, fs.ErrNotExist)
 		case at != revision:
-			return nil, fmt.Errorf("user %q: %w", name, ErrChanged)
+			return nil, of(name, ErrChanged)
 		}
 		return nil, nil
 	})
@@ -317,19 +329,19 @@ func tidy(a *account) {
 func validate(key string, all map[string]account) error {
 	u := all[key].User
 	var wrong []error
-	add := func(is bool, format string, args ...any) {
+	add := func(is bool, zh, en string, args ...any) {
 		if is {
-			wrong = append(wrong, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+			wrong = append(wrong, invalid(zh, en, args...))
 		}
 	}
 	if _, there := all[key]; there {
 		for _, b := range u.Bindings {
 			wrong = append(wrong, b.validate())
-			add(b.Role == RoleScreen || b.Role == RoleMonitor, "a %s is a token, not a user", b.Role)
+			add(b.Role == RoleScreen || b.Role == RoleMonitor, "“%s”只用于令牌，不用于用户", "a %s is a token, not a user", b.Role.Title())
 		}
-		add(!slices.Contains([]string{"", "zh", "en"}, u.Language), "language %q is neither zh nor en", u.Language)
-		add(len(u.Display) > 200 || len(u.Email) > 254 || len(u.Subject) > 255, "the display name, the email address or the subject is too long")
-		add(u.Email != "" && !strings.Contains(u.Email, "@"), "%q is no email address", u.Email)
+		add(!slices.Contains([]string{"", "zh", "en"}, u.Language), "语言 %q 既不是 zh 也不是 en", "language %q is neither zh nor en", u.Language)
+		add(len(u.Display) > 200 || len(u.Email) > 254 || len(u.Subject) > 255, "姓名、电子邮箱或统一身份标识太长", "the display name, the email address or the subject is too long")
+		add(u.Email != "" && !strings.Contains(u.Email, "@"), "%q 不是电子邮箱", "%q is no email address", u.Email)
 	}
 	can := 0
 	for _, other := range slices.Sorted(maps.Keys(all)) {
@@ -337,8 +349,8 @@ func validate(key string, all map[string]account) error {
 		if !a.User.Disabled && (a.Hash != "" || a.User.Subject != "" || a.User.Email != "") && a.User.Principal("").Is(RoleAdministrator) {
 			can++
 		}
-		add(other != key && u.Email != "" && u.Email == a.User.Email, "user %q has the email address %s", a.User.Name, u.Email)
-		add(other != key && u.Subject != "" && u.Subject == a.User.Subject, "user %q has the subject %s", a.User.Name, u.Subject)
+		add(other != key && u.Email != "" && u.Email == a.User.Email, "用户 %q 已用电子邮箱 %s", "user %q has the email address %s", a.User.Name, u.Email)
+		add(other != key && u.Subject != "" && u.Subject == a.User.Subject, "用户 %q 已用统一身份标识 %s", "user %q has the subject %s", a.User.Name, u.Subject)
 	}
 	if can == 0 {
 		wrong = append(wrong, ErrLast)
@@ -352,7 +364,7 @@ var userName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}\p{M}._@+-]{0,63}$`)
 // and the same for letters of any width. It consists of letters and digits of any script, and of
 // . _ - @ +, and begins with a letter or a digit.
 func UserName(name string) (string, error) {
-	wrong := fmt.Errorf("%w: a user's name is of 1 to 64 letters, digits and . _ - @ +, the first of them a letter or a digit", ErrInvalid)
+	wrong := invalid("用户名由 1 到 64 个文字、数字和 . _ - @ + 组成，以文字或数字开头", "a user's name is of 1 to 64 letters, digits and . _ - @ +, the first of them a letter or a digit")
 	if len(name) > 1000 {
 		return "", wrong
 	}

@@ -128,9 +128,9 @@ func (up *accessUp) mayFail(who string, entry access.Entry) bool {
 	return true
 }
 
-// administration are the requests by which users and tokens are kept, and the audit log is read.
-func (up *accessUp) administration() map[string]func(*http.Request) (any, error) {
-	// wrong makes the API answer what the asker can mend.
+// keeping is how users and tokens are kept and the audit log is read, by API and pages. What the
+// asker can mend is an error that both answer.
+func (up *accessUp) keeping() pages.Access {
 	wrong := func(err error) error {
 		switch {
 		case errors.Is(err, access.ErrInvalid):
@@ -140,23 +140,63 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 		}
 		return err
 	}
+	return pages.Access{
+		Users: up.users.List, User: up.users.Get,
+		AddUser: func(ctx context.Context, u access.User, password string) (access.User, error) {
+			u, err := up.users.Add(ctx, u, password)
+			return u, wrong(err)
+		},
+		ChangeUser: func(ctx context.Context, u access.User) (access.User, error) {
+			u, err := up.users.Change(ctx, u)
+			return u, wrong(err)
+		},
+		SetPassword: func(ctx context.Context, name, password string) (access.User, error) {
+			u, err := up.users.SetPassword(ctx, name, password)
+			return u, wrong(err)
+		},
+		RemoveUser: func(ctx context.Context, name string, revision uint64) error {
+			return wrong(up.users.Remove(ctx, name, revision))
+		},
+		Tokens: up.tokens.List,
+		AddToken: func(ctx context.Context, t access.Token) (string, error) {
+			t.By = access.From(ctx).Name
+			secret, err := up.tokens.Add(ctx, t)
+			return secret, wrong(err)
+		},
+		RevokeToken: func(ctx context.Context, name string) error { return wrong(up.tokens.Revoke(ctx, name)) },
+		Entries: func(r *http.Request) ([]access.Entry, error) {
+			q := access.Query{Who: r.FormValue("who"), Community: r.FormValue("community"), Limit: pages.EntriesShown}
+			if text := r.FormValue("before"); text != "" {
+				before, err := strconv.ParseUint(text, 10, 64)
+				if err != nil {
+					return nil, fmt.Errorf("%w: before: %q is not the place of an entry", web.ErrBadRequest, text)
+				}
+				q.Before = before
+			}
+			return up.audit.Read(r.Context(), q)
+		},
+	}
+}
+
+// administration are the requests by which users and tokens are kept, and the audit log is read.
+func (up *accessUp) administration() map[string]func(*http.Request) (any, error) {
+	keep := up.keeping()
 	type person struct {
 		access.User
 		Secret string `json:"new_password,omitempty"`
 	}
 	return map[string]func(*http.Request) (any, error){
-		"GET /api/v1/users": func(*http.Request) (any, error) { return append([]access.User{}, up.users.List()...), nil },
+		"GET /api/v1/users": func(*http.Request) (any, error) { return keep.Users(), nil },
 		"POST /api/v1/users": func(r *http.Request) (any, error) {
 			var p person
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
 			web.About(r, "id", p.Name)
-			u, err := up.users.Add(r.Context(), p.User, p.Secret)
-			return u, wrong(err)
+			return keep.AddUser(r.Context(), p.User, p.Secret)
 		},
 		"POST /api/v1/users/{id}": func(r *http.Request) (any, error) {
-			before, err := up.users.Get(r.PathValue("id"))
+			before, err := keep.User(r.PathValue("id"))
 			if err != nil {
 				return nil, err
 			}
@@ -165,8 +205,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 				return nil, err
 			}
 			p.Name = before.Name
-			u, err := up.users.Change(r.Context(), p.User)
-			return u, wrong(err)
+			return keep.ChangeUser(r.Context(), p.User)
 		},
 		"POST /api/v1/users/{id}/password": func(r *http.Request) (any, error) {
 			var p struct {
@@ -175,42 +214,29 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
-			u, err := up.users.SetPassword(r.Context(), r.PathValue("id"), p.Secret)
-			return u, wrong(err)
+			return keep.SetPassword(r.Context(), r.PathValue("id"), p.Secret)
 		},
 		"POST /api/v1/users/{id}/remove": func(r *http.Request) (any, error) {
-			u, err := up.users.Get(r.PathValue("id"))
+			u, err := keep.User(r.PathValue("id"))
 			if err == nil {
-				err = up.users.Remove(r.Context(), u.Name, u.Revision)
+				err = keep.RemoveUser(r.Context(), u.Name, u.Revision)
 			}
-			return map[string]string{"name": u.Name}, wrong(err)
+			return map[string]string{"name": u.Name}, err
 		},
-		"GET /api/v1/tokens": func(*http.Request) (any, error) { return append([]access.Token{}, up.tokens.List()...), nil },
+		"GET /api/v1/tokens": func(*http.Request) (any, error) { return keep.Tokens(), nil },
 		"POST /api/v1/tokens": func(r *http.Request) (any, error) {
 			var t access.Token
 			if err := web.Body(r, &t); err != nil {
 				return nil, err
 			}
-			t.By = access.From(r.Context()).Name
 			web.About(r, "id", t.Name)
-			secret, err := up.tokens.Add(r.Context(), t)
-			return map[string]string{"name": t.Name, "secret": secret}, wrong(err)
+			secret, err := keep.AddToken(r.Context(), t)
+			return map[string]string{"name": t.Name, "secret": secret}, err
 		},
 		"POST /api/v1/tokens/{id}/revoke": func(r *http.Request) (any, error) {
-			return map[string]string{"name": r.PathValue("id")}, wrong(up.tokens.Revoke(r.Context(), r.PathValue("id")))
+			return map[string]string{"name": r.PathValue("id")}, keep.RevokeToken(r.Context(), r.PathValue("id"))
 		},
-		"GET /api/v1/audit": func(r *http.Request) (any, error) {
-			q := access.Query{Who: r.FormValue("who"), Community: r.FormValue("community"), Limit: 100}
-			if text := r.FormValue("before"); text != "" {
-				before, err := strconv.ParseUint(text, 10, 64)
-				if err != nil {
-					return nil, fmt.Errorf("%w: before: %q is not the place of an entry", web.ErrBadRequest, text)
-				}
-				q.Before = before
-			}
-			all, err := up.audit.Read(r.Context(), q)
-			return append([]access.Entry{}, all...), err
-		},
+		"GET /api/v1/audit": func(r *http.Request) (any, error) { return keep.Entries(r) },
 	}
 }
 
@@ -257,10 +283,7 @@ func (up *accessUp) account() pages.Account {
 	return pages.Account{
 		Me: func(ctx context.Context) pages.Me {
 			who := access.From(ctx)
-			me := pages.Me{Name: who.Name, Display: who.Display, Language: who.Language, LoggedIn: who.Session}
-			for _, b := range who.Bindings {
-				me.Roles = append(me.Roles, pages.Role{Name: string(b.Role), Communities: b.Communities})
-			}
+			me := pages.Me{Name: who.Name, Display: who.Display, Language: who.Language, Roles: who.Bindings, LoggedIn: who.Session}
 			if u, err := up.users.Get(who.Name); err == nil {
 				me.Password = who.Session && u.Password
 			}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,33 @@ func TestAccess(t *testing.T) {
 			t.Errorf("%s %s shows another's community: %s", tt.method, tt.path, answer)
 		}
 	}
+	for _, path := range []string{"/users", "/users/wang", "/tokens", "/audit", "/deadletters"} {
+		for p, want := range map[person]int{wang: 200, li: 403, zhang: 403} {
+			if status, page := do(p, "GET", path, "", ""); status != want || want == 403 && strings.Contains(page, "prometheus") {
+				t.Errorf("%s: %d, want %d: %s", path, status, want, page)
+			}
+		}
+	}
+	const form = "application/x-www-form-urlencoded"
+	_, own := do(wang, "GET", "/users/wang", "", "")
+	revision := strings.NewReplacer(`" value="`, "=").Replace(regexp.MustCompile(`revision" value="\d+`).FindString(own))
+	for _, tt := range []struct {
+		path, body string
+		status     int // for an administrator
+		want       string
+	}{
+		{"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd", 200, "用户已新增"}, {"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd", 409, "用户 &#34;zhao&#34;：已有这个名称"},
+		{"/users", "name=qian&manager=lakeside&password=sh0rt", 400, "密码至少 12 个字符"}, {"/users/zhao", "revision=1&assessor=lakeside", 409, "别人刚改过"}, {"/users/zhao/password", "password=another+passw0rd", 200, "密码已设置"},
+		{"/users/wang", revision + "&administrator=yes&disabled=yes", 409, "至少要有一位能登录的管理员"}, {"/users/wang/remove", revision, 409, "至少要有一位能登录的管理员"},
+		{"/tokens", "name=lobby&role=screen", 400, "请选择角色“大屏”的社区"}, {"/tokens", "name=lobby&role=screen&community=lakeside", 200, "http://" + s.http + "/screen?token=greentally_"}, {"/tokens/lobby/revoke", "", 200, "令牌已撤销"},
+	} {
+		if status, page := do(li, "POST", tt.path, form, tt.body); status != 403 {
+			t.Errorf("%s %s by a manager: %d %s", tt.path, tt.body, status, page)
+		}
+		if status, page := do(wang, "POST", tt.path, form, tt.body); status != tt.status || !strings.Contains(page, tt.want) || strings.Contains(page, "passw0rd") {
+			t.Errorf("%s %s: %d, want %d and %s: %s", tt.path, tt.body, status, tt.status, tt.want, page)
+		}
+	}
 	publish := publisher(t, s)
 	publish("meter", `{"energy_kwh": 100}`)
 	publish("stranger", `{"energy_kwh": 100}`)
@@ -120,8 +148,9 @@ func TestAccess(t *testing.T) {
 	}
 	for _, want := range []string{ // what was done, and to what
 		`"action":"POST /api/v1/users","what":{"id":"li"},"result":"done"`, `"action":"POST /api/v1/communities/{community}/records","community":"lakeside","what":{"record":"01`,
+		`"who":"wang","role":"administrator","address":"127.0.0.1","action":"POST /users","what":{"id":"zhao"},"result":"done"`, `"action":"POST /tokens","what":{"id":"lobby"},"result":"done"`, `"who":"li","address":"127.0.0.1","action":"POST /users/{id}/remove","what":{"id":"wang"},"result":"refused"`,
 	} {
-		if _, log := do(wang, "GET", "/api/v1/audit", "", ""); !strings.Contains(log, want) {
+		if _, log := do(wang, "GET", "/api/v1/audit", "", ""); !strings.Contains(log, want) || strings.Contains(log, "passw0rd") || strings.Contains(log, "greentally_") {
 			t.Errorf("the audit log lacks %s:\n%s", want, log)
 		}
 	}

@@ -237,10 +237,34 @@ func TestPagesInBrowser(t *testing.T) {
 		})
 	}
 
-	// What only an administrator sees, the account, and the rest.
-	for _, path := range []string{"/", "/account", "/deadletters", "/c/garden/discovered", "/c/garden/records/new?type=haul_ticket", "/c/garden/assessments/neimenggu?month=" + month} {
+	// The administrator adds a user and a screen's token, and finds both in the audit log.
+	admin.open("/")
+	admin.click(`a[href="/users"]`)
+	admin.click("main > details summary")
+	admin.fill(`input[name="name"]`, "li")
+	admin.fill(`input[name="password"]`, "another password")
+	admin.click(`input[name="manager"][value="garden"]`)
+	admin.click("main > details button")
+	admin.sees("用户已新增。", "物业经理 · 花园里")
+	admin.click(`a[href="/tokens"]`)
+	admin.click("main > details summary")
+	admin.fill(`input[name="name"]`, "gate")
+	admin.do(chromedp.SetValue(chromedp.CSS(`select[name="role"]`), "screen"))
+	admin.click(`input[name="community"][value="garden"]`)
+	admin.click("main > details button")
+	admin.sees("只在此处显示这一次", "http://"+s.http+"/screen?token=greentally_")
+	admin.accessible()
+	admin.click(`a[href="/audit"]`)
+	admin.sees("新增用户 id li", "新增令牌 id gate")
+
+	// What only an administrator sees, the account, and the rest, on a phone.
+	admin.do(chromedp.EmulateViewport(390, 844))
+	for _, path := range []string{"/", "/account", "/deadletters", "/users", "/users/li", "/tokens", "/audit", "/c/garden/discovered", "/c/garden/records/new?type=haul_ticket", "/c/garden/assessments/neimenggu?month=" + month} {
 		admin.open(path)
 		admin.accessible()
+		if over := value[int](admin, "document.documentElement.scrollWidth - window.innerWidth"); over > 0 {
+			t.Errorf("%s is %d pixels too wide", path, over)
+		}
 		for _, wrong := range admin.complaints() {
 			t.Errorf("%s: %s", path, wrong)
 		}
@@ -312,28 +336,55 @@ func TestPageScreenshots(t *testing.T) {
 	publisherOf(t, s, "jiayuan")("new-bin", `{"fill_ratio": 0.2, "mass_kg": 4.1}`)
 	publisherOf(t, s, "jiayuan")("e1-s1-food", `{"fill_ratio": "half"}`)
 	in := chromium(t)
-	for _, size := range []struct {
-		name          string
-		width, height int64
-		language      string
-	}{{"desk-zh", 1440, 900, "zh"}, {"phone-zh", 390, 844, "zh"}, {"desk-en", 1440, 900, "en"}} {
-		b := newTab(in, t, "http://"+s.http, size.width, size.height)
-		for _, one := range []struct{ name, path string }{
-			{"communities", "/"}, {"community", "/c/jiayuan"}, {"alerts", "/c/jiayuan/alerts"}, {"device", "/c/jiayuan/devices/e1-s1-residual"},
-			{"indicators", "/c/jiayuan/indicators?month=" + month.String()}, {"indicator", "/c/jiayuan/indicators/recyclable_capture?month=" + month.String()},
-			{"indicator-device", "/c/jiayuan/indicators/recyclable_capture?device=e1-s1-recyclable&month=" + month.String()}, {"assessment", "/c/jiayuan/assessments/neimenggu?month=" + month.String()},
-			{"records", "/c/jiayuan/records?month=" + month.String()}, {"record", "/c/jiayuan/records/" + survey}, {"record-form", "/c/jiayuan/records/new?type=haul_ticket"},
-			{"reports", "/c/jiayuan/reports"}, {"discovered", "/c/jiayuan/discovered"}, {"deadletters", "/deadletters"}, {"login", "/login"}, {"account", "/account"},
-		} {
-			b.open(one.path + map[bool]string{true: "&", false: "?"}[strings.Contains(one.path, "?")] + "lang=" + size.language)
-			b.until(`document.readyState === "complete" && [...document.querySelectorAll("img")].every(i => i.complete) && document.querySelectorAll("figure.chart").length === document.querySelectorAll("figure.chart canvas").length`)
-			b.shoot(filepath.Join(*pageScreenshots, "page-"+one.name+"-"+size.name+".png"), true)
+	type page struct{ name, path string }
+	shoot := func(before func(*tab), pages []page) {
+		for _, size := range []struct {
+			name          string
+			width, height int64
+			language      string
+		}{{"desk-zh", 1440, 900, "zh"}, {"phone-zh", 390, 844, "zh"}, {"desk-en", 1440, 900, "en"}} {
+			b := newTab(in, t, "http://"+s.http, size.width, size.height)
+			before(b)
+			for _, one := range pages {
+				b.open(one.path + map[bool]string{true: "&", false: "?"}[strings.Contains(one.path, "?")] + "lang=" + size.language)
+				b.until(`document.readyState === "complete" && [...document.querySelectorAll("img")].every(i => i.complete) && document.querySelectorAll("figure.chart").length === document.querySelectorAll("figure.chart canvas").length`)
+				b.shoot(filepath.Join(*pageScreenshots, "page-"+one.name+"-"+size.name+".png"), true)
+			}
 		}
 	}
+	shoot(func(*tab) {}, []page{
+		{"communities", "/"}, {"community", "/c/jiayuan"}, {"alerts", "/c/jiayuan/alerts"}, {"device", "/c/jiayuan/devices/e1-s1-residual"},
+		{"indicators", "/c/jiayuan/indicators?month=" + month.String()}, {"indicator", "/c/jiayuan/indicators/recyclable_capture?month=" + month.String()},
+		{"indicator-device", "/c/jiayuan/indicators/recyclable_capture?device=e1-s1-recyclable&month=" + month.String()}, {"assessment", "/c/jiayuan/assessments/neimenggu?month=" + month.String()},
+		{"records", "/c/jiayuan/records?month=" + month.String()}, {"record", "/c/jiayuan/records/" + survey}, {"record-form", "/c/jiayuan/records/new?type=haul_ticket"},
+		{"reports", "/c/jiayuan/reports"}, {"discovered", "/c/jiayuan/discovered"}, {"deadletters", "/deadletters"}, {"login", "/login"}, {"account", "/account"},
+	})
 	screen := newTab(in, t, "http://"+s.http, 1920, 1080)
 	screen.open("/screen/jiayuan?seconds=3")
 	for i := range value[int](screen, `document.querySelectorAll(".panel").length`) {
 		screen.until(fmt.Sprintf(`document.body.dataset.at === "%d"`, i))
 		screen.shoot(filepath.Join(*pageScreenshots, fmt.Sprintf("screen-%d-zh.png", i+1)), false)
 	}
+
+	// What administrators keep is shown with users, who have to log in.
+	must(t, append([]string{"token", "add", "lobby-1", "--role", "screen"}, server...)...)
+	server = server[:2]
+	must(t, append([]string{"token", "add", "prometheus", "--role", "monitor"}, server...)...)
+	key := s.write("commands.token", []byte(must(t, append([]string{"token", "add", "commands", "--role", "administrator"}, server...)...)))
+	for _, user := range [][]string{
+		{"wang", "--display", "王芳", "--role", "administrator"}, {"lina", "--display", "李娜", "--role", "manager", "--community", "jiayuan"},
+		{"zhang", "--display", "张伟", "--role", "assessor", "--community", "jiayuan", "--email", "zhang@example.org", "--lang", "en"}, {"sun", "--role", "manager", "--community", "jiayuan"},
+	} {
+		if _, err := cliWithInput(t, "a long password\n", append(append([]string{"user", "add", "--token-file", key}, user...), server...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, append([]string{"user", "disable", "sun", "--token-file", key}, server...)...)
+	shoot(func(b *tab) {
+		b.open("/login?next=/users")
+		b.fill(`input[name="name"]`, "wang")
+		b.fill(`input[name="password"]`, "a long password")
+		b.click("form.login button")
+		b.sees("王芳")
+	}, []page{{"users", "/users"}, {"user", "/users/lina"}, {"tokens", "/tokens"}, {"audit", "/audit"}})
 }

@@ -467,7 +467,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 	}
 	shown := &pages.Pages{
-		Server: server, Person: person, Account: entrance.account(), Secure: entrance.gate.IsSecure, News: news, Now: time.Now,
+		Server: server, Person: person, Account: entrance.account(), Access: entrance.keeping(), Secure: entrance.gate.IsSecure, News: news, Now: time.Now,
 		Values: look.values.get, Workings: look.workings.get, Recovered: look.recovered.get,
 		Stored:      store.Indicators,
 		Assessments: store.Assessments,

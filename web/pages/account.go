@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/access"
 	"greentally/web"
 )
 
@@ -29,27 +30,15 @@ type Account struct {
 // Me is who asks.
 type Me struct {
 	Name, Display, Language string // the last is zh, en or empty
-	Roles                   []Role
+	Roles                   []access.Binding
 	LoggedIn                bool // as a user; nothing can be changed by others, such as who bears a token
 	Password                bool // the user has one
-}
-
-// Role is a role in communities; in none, if it is one in the whole program.
-type Role struct {
-	Name        string // administrator, manager …
-	Communities []string
 }
 
 // account is what the page shows.
 type account struct {
 	Me
-	Roles       []roleShown
 	Wrong, Done string // words
-}
-
-type roleShown struct {
-	Name        string
-	Communities []*greentally.Community
 }
 
 // routeAccount adds the page of who looks at it, and what can be done there.
@@ -59,13 +48,6 @@ func (p *Pages) routeAccount(all map[string]http.Handler, set *template.Template
 		data := account{Me: me, Wrong: wrong}
 		if done := r.URL.Query().Get("done"); wrong == "" && slices.Contains([]string{"password_changed", "language_changed"}, done) {
 			data.Done = done
-		}
-		for _, role := range me.Roles {
-			shown := roleShown{Name: role.Name}
-			for _, id := range role.Communities {
-				shown.Communities = append(shown.Communities, p.named(id))
-			}
-			data.Roles = append(data.Roles, shown)
 		}
 		p.answer(w, r, set, status, "account", data)
 	}

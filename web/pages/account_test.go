@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"greentally/access"
 	"greentally/web/pages"
 )
 
@@ -19,7 +20,7 @@ import (
 // try is audited.
 func TestAccount(t *testing.T) {
 	tooOften, wrong, invalid := errors.New("too often"), errors.New("wrong"), errors.New("invalid")
-	me := pages.Me{Name: "li", Display: "李<娜>", LoggedIn: true, Password: true, Roles: []pages.Role{{Name: "manager", Communities: []string{"quiet", "gone"}}, {Name: "monitor"}}}
+	me := pages.Me{Name: "li", Display: "李<娜>", LoggedIn: true, Password: true, Roles: []access.Binding{{Role: access.RoleManager, Communities: []string{"quiet", "gone"}}, {Role: access.RoleMonitor}}}
 	var result error
 	var done, audited []string
 	p, _ := newPages()

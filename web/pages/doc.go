@@ -1,7 +1,7 @@
 // Package pages serves the pages that are built in, for sites without a Grafana: how each community
 // stands, its devices with charts of their readings, its alerts to be silenced or acknowledged, its
 // rates down to what each device-day contributes, records with photos, reports and applications,
-// unknown devices, dead letters, and the big screen in the lobby.
+// unknown devices, dead letters, users, tokens and the audit log, and the big screen in the lobby.
 //
 // Pages are made on the server, in zh-CN and English. htmx fetches them again when there is news and
 // changes them in place, ECharts draws; both are vendored from npm in static/vendor. Without scripts

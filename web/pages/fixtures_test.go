@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/access"
 	"greentally/web"
 	"greentally/web/pages"
 )
@@ -37,6 +38,7 @@ type backend struct {
 	added   greentally.Record
 	adopted greentally.Device
 	step    greentally.Step
+	user    access.User
 }
 
 func (b *backend) do(format string, args ...any) error {
@@ -80,7 +82,57 @@ func newPages() (*pages.Pages, *backend) {
 	applied := greentally.Application{ID: "A1", Community: "jiayuan", Scheme: "neimenggu", Month: october, Stage: greentally.StageSubmitted, Submission: &greentally.Submission{Bundle: hash, Bytes: 3 << 20, At: noon},
 		Steps: []greentally.Step{{Application: "A1", To: greentally.StageDraft, On: day, By: "li", Why: hostile}}}
 	silence := greentally.Silence{ID: "S1", Community: "jiayuan", Rule: "battery_box_hot", Device: "box", Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour), By: "王芳", Why: hostile}
+	root := access.User{Name: "root", Display: hostile, Bindings: []access.Binding{{Role: access.RoleAdministrator}}, Password: true, Revision: 1}
+	li := access.User{Name: "李.li+1@x", Email: "li@example.org", Subject: "s-1", Language: "en", Disabled: true, Revision: 7, Bindings: []access.Binding{
+		{Role: access.RoleManager, Communities: []string{"jiayuan", "gone"}}, {Role: access.RoleAssessor, Communities: []string{"quiet"}}}}
+	yesterday := greentally.Date{Year: 2026, Month: 10, Day: 7}
 	p := &pages.Pages{
+		Access: pages.Access{
+			Users: func() []access.User { return []access.User{root, li} },
+			User: func(name string) (access.User, error) {
+				for _, u := range []access.User{root, li} {
+					if u.Name == name {
+						return u, nil
+					}
+				}
+				return access.User{}, fmt.Errorf("user: %w", fs.ErrNotExist)
+			},
+			AddUser: func(_ context.Context, u access.User, password string) (access.User, error) {
+				b.user = u
+				return u, b.do("add user %s with %q", u.Name, password)
+			},
+			ChangeUser: func(_ context.Context, u access.User) (access.User, error) {
+				b.user = u
+				return u, b.do("change user %s at %d", u.Name, u.Revision)
+			},
+			SetPassword: func(_ context.Context, name, password string) (access.User, error) {
+				return access.User{}, b.do("set password %q of %s", password, name)
+			},
+			RemoveUser: func(_ context.Context, name string, revision uint64) error {
+				return b.do("remove user %s at %d", name, revision)
+			},
+			Tokens: func() []access.Token {
+				return []access.Token{{Name: "大厅-3", Binding: access.Binding{Role: access.RoleScreen, Communities: []string{"jiayuan"}}, Created: noon, By: "root", Used: &yesterday}, {Name: "prometheus", Binding: access.Binding{Role: access.RoleMonitor}, Created: noon}}
+			},
+			AddToken: func(_ context.Context, t access.Token) (string, error) {
+				return "greentally_s3cret", b.do("add token %s: %s of %q", t.Name, t.Role, t.Communities)
+			},
+			RevokeToken: func(_ context.Context, name string) error { return b.do("revoke token %s", name) },
+			Entries: func(r *http.Request) ([]access.Entry, error) {
+				if r.FormValue("before") == "x" {
+					return nil, fmt.Errorf("%w: before", web.ErrBadRequest)
+				}
+				all := []access.Entry{{ID: 900, At: noon, Who: "root", Role: access.RoleAdministrator, Address: "192.0.2.1", Action: "POST /api/v1/users", What: map[string]string{"id": hostile}, Result: access.Done},
+					{ID: 899, At: noon, Action: "POST /c/{community}/records", Community: "jiayuan", Result: access.Refused}, {ID: 898, At: noon, Action: "POST /api/v1/nothing/{id}", Result: access.Failed}}
+				for i := range pages.EntriesShown - len(all) {
+					all = append(all, access.Entry{ID: uint64(897 - i), At: noon, Action: "login", Result: access.Done})
+				}
+				if r.FormValue("before") != "" {
+					all = all[:1]
+				}
+				return all, nil
+			},
+		},
 		Person: func(context.Context) string { return "" }, Secure: func(r *http.Request) bool { return r.TLS != nil }, News: &web.News{},
 		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
 		Server: &web.Server{

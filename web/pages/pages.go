@@ -24,6 +24,7 @@ type Pages struct {
 	// Person is who looks at the page, for people; empty if nobody has logged in.
 	Person  func(ctx context.Context) string
 	Account Account
+	Access  Access
 	// Secure reports whether the browser sent the request over TLS.
 	Secure func(*http.Request) bool
 	// News tells browsers that they should look again.
@@ -88,7 +89,7 @@ func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, er
 		all["GET "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.show(w, r, set, name, show) })
 	}
 	// A form does something and leads to a page; where that cannot be done, it is shown again and
-	// says why.
+	// says why. One that leads to none is shown again with what came of it.
 	form := func(path string, most int64, do func(*view) (next string, err error), name string, again func(*view) (any, error)) {
 		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, most)
@@ -121,9 +122,20 @@ func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, er
 
 	page("/c/{community}/discovered", "discovered", p.discovered)
 	form("/c/{community}/discovered", maxFields, p.adopt, "discovered", p.discovered)
-	page("/deadletters", "deadletters", p.deadLetters)
+	page("/deadletters", "deadletters", administrators(p.deadLetters))
 	form("/deadletters/{id}/replay", maxFields, p.replay, "deadletters", p.deadLetters)
 	form("/deadletters/{id}/delete", maxFields, p.remove, "deadletters", p.deadLetters)
+
+	page("/users", "users", administrators(p.users))
+	form("/users", maxFields, p.addUser, "users", p.users)
+	page("/users/{id}", "user", administrators(p.user))
+	form("/users/{id}", maxFields, p.changeUser, "user", p.user)
+	form("/users/{id}/password", maxFields, p.setPassword, "user", p.user)
+	form("/users/{id}/remove", maxFields, p.removeUser, "user", p.user)
+	page("/tokens", "tokens", administrators(p.tokens))
+	form("/tokens", maxFields, p.addToken, "tokens", p.tokens)
+	form("/tokens/{id}/revoke", maxFields, p.revokeToken, "tokens", p.tokens)
+	page("/audit", "audit", administrators(p.audit))
 
 	page("/screen/{community}", "screen", p.screen)
 	// Who asks for a form's address, such as for it in another language, gets the page that it is on.
@@ -146,8 +158,9 @@ func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, er
 	back("/c/{community}/records/{id}/withdraw", under("records", "{id}"))
 	back("/c/{community}/applications", under("reports"))
 	back("/c/{community}/applications/{id}/steps", under("applications", "{id}"))
-	for _, path := range []string{"/deadletters/{id}/replay", "/deadletters/{id}/delete"} {
-		back(path, func(*http.Request) string { return "/deadletters" })
+	for path, to := range map[string]string{"/deadletters/{id}/replay": "/deadletters", "/deadletters/{id}/delete": "/deadletters",
+		"/users/{id}/password": "/users/{id}", "/users/{id}/remove": "/users/{id}", "/tokens/{id}/revoke": "/tokens"} {
+		back(path, func(r *http.Request) string { return strings.ReplaceAll(to, "{id}", url.PathEscape(r.PathValue("id"))) })
 	}
 	p.routeAccount(all, set)
 	none = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -164,6 +177,7 @@ type view struct {
 	Language string // zh or en
 	words    map[string][2]string
 	may      func(web.Action) bool
+	named    func(community string) *greentally.Community
 
 	Person    string                // who looks at it
 	Community *greentally.Community // if the path names one
@@ -172,13 +186,14 @@ type view struct {
 
 	Wrong string // why what a form was to do is not done
 	sent  url.Values
+	made  *madeToken // by the form
 }
 
 // languageCookie remembers the language that was chosen.
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, w: w, words: words(), Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
+	v := &view{Request: r, w: w, words: words(), named: p.named, Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
 	v.Language = p.language(w, r)
 	id := r.PathValue("community")
 	ctx := r.Context()
@@ -251,9 +266,11 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 	p.Audit(r, r.Pattern, r.PathValue("community"), err)
 	var status int
 	switch {
-	case err == nil:
+	case err == nil && next != "":
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
+	case err == nil:
+		status = http.StatusOK
 	case errors.Is(err, web.ErrConflict):
 		status = http.StatusConflict
 	case errors.Is(err, web.ErrBadRequest):
@@ -262,7 +279,9 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 		p.render(w, r, set, v, 0, name, nil, err)
 		return
 	}
-	v.Wrong = v.reason(err)
+	if err != nil {
+		v.Wrong = v.reason(err)
+	}
 	data, err := again(v)
 	p.render(w, r, set, v, status, name, data, err)
 }

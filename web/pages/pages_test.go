@@ -66,6 +66,13 @@ func TestPages(t *testing.T) {
 		{"/c/jiayuan/discovered", 200, []string{"new-1", "nowhere", "&lt;script&gt;", `<option value="sorting_bin" selected>`, "<option>senml", "一号门 (e1)"}, []string{"Sorting bin"}},
 		{"/deadletters", 200, []string{"内容不符合型号规约", "�&lt;script&gt;", "/deadletters/7/replay"}, []string{"not what the profile describes"}},
 		{"/deadletters?after=7", 200, []string{"after 7"}, nil},
+		{"/users", 200, []string{"/users/%e6%9d%8e.li&#43;1@x", "已停用", "物业经理 · <span class=\"whole\">嘉苑&lt;script&gt;", "gone", "评估员 · <span class=\"whole\">静园", "li@example.org", "s-1", "密码", `name="password"`, `name="manager" value="quiet"`, `href="/audit"`}, []string{"disabled", "assessor", "Add a user"}},
+		{"/users/李.li+1@x", 200, []string{`name="revision" value="7"`, `name="manager" value="jiayuan" checked`, `name="manager" value="gone" checked`, `name="manager" value="quiet">`, `name="assessor" value="quiet" checked`, `name="administrator" value="yes">`, `name="disabled" value="yes" checked`, `value="li@example.org"`, `value="en" lang="en" selected`, "该用户现在没有密码", "/audit?who=%e6%9d%8e.li%2b1%40x"}, []string{"Remove the user"}},
+		{"/users/root", 200, []string{`name="administrator" value="yes" checked`, "&lt;script&gt;", `action="/users/root/remove"`}, nil},
+		{"/tokens", 200, []string{"大厅-3", "大屏 · ", "2026-10-08", "2026-10-07", "未使用", "/tokens/%e5%a4%a7%e5%8e%85-3/revoke", "大屏：显示一个社区的大屏"}, []string{"never", "Make a token"}},
+		{"/audit", 200, []string{"2026-10-08</span> 04:00:00Z", "新增用户", "&lt;script&gt;", "192.0.2.1", `href="?who=root"`, "登记记录", "被拒绝", "<code>POST /api/v1/nothing/{id}</code>", "失败", "token:prometheus", "before=801"}, []string{"add a user", "refused", "Older ones"}},
+		{"/audit?who=root&community=gone", 200, []string{`value="root"`, `<option value="gone" selected>`, `?before=801&amp;community=gone&amp;lang=zh&amp;who=root`}, nil},
+
 		{"/screen/jiayuan", 200, []string{"97.0<small>%", "1234<small>kWh", "1234 小时", "650 kg", "2.3<small>kg", "102 节 5 号电池", "95 %", "请投放到空桶", "3100", "80.0 kg"}, []string{"2.3<small>kg", "Thank you"}},
 		{"/screen/jiayuan?site=e2", 200, []string{"3100"}, nil},
 		{"/account", 200, []string{"我的账户"}, []string{"My account"}},
@@ -85,6 +92,8 @@ func TestPages(t *testing.T) {
 		{"/c/jiayuan/indicators?month=October", 400, []string{"month"}, nil},
 		{"/c/jiayuan/devices/bin-1?day=today", 400, []string{"day"}, nil},
 		{"/deadletters?after=x", 400, []string{"after"}, nil},
+		{"/users/none", 404, []string{"没有这个页面"}, nil},
+		{"/audit?before=x", 400, []string{"before"}, nil},
 	} {
 		for language, want := range map[string][]string{"zh": tt.zh, "en": tt.en} {
 			path := tt.path + map[bool]string{true: "&", false: "?"}[strings.Contains(tt.path, "?")] + "lang=" + language
@@ -142,6 +151,12 @@ var forms = []struct {
 	{"POST /c/{community}/discovered", "/c/jiayuan/discovered", "id=new-1&address=new-1&kind=sorting_bin&profile=native&site=e1&stream=food&interval=15m", "/c/jiayuan/devices/new-1?done=adopted", "adopt jiayuan/new-1"},
 	{"POST /deadletters/{id}/replay", "/deadletters/7/replay", "", "/deadletters?done=replayed", "replay 7"},
 	{"POST /deadletters/{id}/delete", "/deadletters/7/delete", "", "/deadletters?done=deleted", "delete 7"},
+	{"POST /users", "/users", "name=+wang+&administrator=yes&password=+a+long+password", "/users?done=user_added", `add user wang with " a long password"`},
+	{"POST /users/{id}", "/users/root", "revision=1&manager=quiet", "/users/root?done=user_changed", "change user root at 1"},
+	{"POST /users/{id}/password", "/users/root/password", "password=a+long+password", "/users/root?done=password_set", `set password "a long password" of root`},
+	{"POST /users/{id}/remove", "/users/root/remove", "revision=1", "/users?done=user_removed", "remove user root at 1"},
+	{"POST /tokens", "/tokens", "name=+lobby+&role=screen&community=jiayuan", "", `add token lobby: screen of ["jiayuan"]`},
+	{"POST /tokens/{id}/revoke", "/tokens/prometheus/revoke", "", "/tokens?done=token_revoked", "revoke token prometheus"},
 }
 
 func TestForms(t *testing.T) {
@@ -152,7 +167,8 @@ func TestForms(t *testing.T) {
 		}
 		p, b := newPages()
 		w := post(t, handlerOf(t, p), tt.path, fields)
-		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != tt.next || strings.Join(b.done, "; ") != tt.done {
+		status := map[bool]int{true: http.StatusOK, false: http.StatusSeeOther}[tt.next == ""]
+		if w.Code != status || w.Header().Get("Location") != tt.next || strings.Join(b.done, "; ") != tt.done {
 			t.Errorf("%s %s: %d to %q, did %q; want %q and %q", tt.path, tt.fields, w.Code, w.Header().Get("Location"), b.done, tt.next, tt.done)
 		}
 		community := map[bool]string{true: "jiayuan", false: ""}[strings.HasPrefix(tt.path, "/c/")]
@@ -214,6 +230,13 @@ func TestBadForms(t *testing.T) {
 		{"/c/jiayuan/silences", "device=bin-1&for=4h&why=" + strings.Repeat("x", 70<<10), 400, "请填写原因"},
 		{"/deadletters/x/replay", "", 404, "没有这个"},
 		{"/deadletters/x/delete", "", 404, "没有这个"},
+		{"/users", "name=wang", 400, "请填写密码"},
+		{"/users", "name=wang&manager=quiet", 400, `name="manager" value="quiet" checked`},
+		{"/users/none", "revision=1", 404, "没有这个"},
+		{"/users/root", "display=x", 400, "表单没有完整到达"},
+		{"/users/root", "revision=1&display=" + strings.Repeat("x", 70<<10), 400, "表单没有完整到达"},
+		{"/users/root/password", "", 400, "请填写新密码"},
+		{"/users/root/remove", "revision=", 400, "表单没有完整到达"},
 	} {
 		fields, err := url.ParseQuery(tt.fields)
 		if err != nil {
@@ -353,7 +376,7 @@ func TestNobodyGetsAtOthers(t *testing.T) {
 			t.Errorf("%s: did %q, %s", pattern, b.done, w.Body)
 		}
 	}
-	if seen < 24 {
+	if seen < 38 {
 		t.Errorf("only %d routes were tried", seen)
 	}
 	for _, f := range forms {
