@@ -293,6 +293,12 @@ func TestPagesInBrowser(t *testing.T) {
 	if !value[bool](screen, "window.same === true") {
 		t.Error("the screen was loaded anew")
 	}
+	admin.open("/tokens")
+	admin.click(`tr:has(form[action="/tokens/lobby/revoke"]) summary`)
+	admin.click(`form[action="/tokens/lobby/revoke"] button`)
+	admin.sees("令牌已撤销")
+	value[bool](screen, `window.dispatchEvent(new Event("online"))`) // it looks at once
+	screen.until(`document.body.classList.contains("dark") && getComputedStyle(document.querySelector(".panel")).visibility === "hidden"`)
 	screen.open("/c/garden")
 	screen.sees("用户名")
 }

@@ -210,7 +210,7 @@ func (p *Pages) addToken(v *view) (string, error) {
 	v.sent, v.made = nil, &madeToken{Name: t.Name, Secret: secret}
 	if t.Role == access.RoleScreen {
 		scheme := "http"
-		if v.TLS != nil || strings.HasPrefix(v.Header.Get("Origin"), "https:") { // the latter through a proxy
+		if p.Secure(v.Request) {
 			scheme = "https"
 		}
 		v.made.Screen = (&url.URL{Scheme: scheme, Host: v.Host, Path: "/screen", RawQuery: url.Values{"token": {secret}}.Encode()}).String()

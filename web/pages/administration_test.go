@@ -68,30 +68,33 @@ func TestUserForm(t *testing.T) {
 func TestTokenIsShownOnce(t *testing.T) {
 	p, b := newPages()
 	handler := handlerOf(t, p)
-	ask := func(method, origin, body string) *httptest.ResponseRecorder {
+	ask := func(method string, secure bool, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, "/tokens", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", origin)
+		p.Secure = func(*http.Request) bool { return secure }
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		return w
 	}
-	for _, tt := range []struct{ origin, role, address string }{
-		{"http://example.com", "screen", "<code>http://example.com/screen?token=greentally_s3cret</code>"}, {"https://example.com", "screen", "<code>https://example.com/screen?token=greentally_s3cret</code>"}, {"", "monitor", ""},
+	for _, tt := range []struct {
+		secure        bool
+		role, address string
+	}{
+		{false, "screen", "<code>http://example.com/screen?token=greentally_s3cret</code>"}, {true, "screen", "<code>https://example.com/screen?token=greentally_s3cret</code>"}, {false, "monitor", ""},
 	} {
-		w := ask(http.MethodPost, tt.origin, "name=lobby&community=jiayuan&role="+tt.role)
+		w := ask(http.MethodPost, tt.secure, "name=lobby&community=jiayuan&role="+tt.role)
 		if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, "<code>greentally_s3cret</code>") || !strings.Contains(body, tt.address) || strings.Contains(body, "screen?") != (tt.address != "") || strings.Contains(body, `value="lobby"`) || len(w.Header()["Location"]) > 0 {
 			t.Errorf("%s: %d %v\n%s", tt.role, w.Code, w.Header(), body)
 		}
 	}
 	b.err = fmt.Errorf("%w: %w", web.ErrConflict, access.ErrThere)
-	again := ask(http.MethodPost, "", "name=lobby&community=jiayuan&role=screen")
+	again := ask(http.MethodPost, false, "name=lobby&community=jiayuan&role=screen")
 	for _, text := range []string{"已有这个名称", `value="lobby"`, `name="community" value="jiayuan" checked`, `<option value="screen" selected>`} {
 		if !strings.Contains(again.Body.String(), text) {
 			t.Errorf("a second time: lacks %q\n%s", text, again.Body)
 		}
 	}
-	if strings.Contains(again.Body.String()+ask(http.MethodGet, "", "").Body.String()+strings.Join(b.audited, ""), "s3cret") {
+	if strings.Contains(again.Body.String()+ask(http.MethodGet, false, "").Body.String()+strings.Join(b.audited, ""), "s3cret") {
 		t.Error("the secret is told again")
 	}
 }

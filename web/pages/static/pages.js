@@ -77,7 +77,7 @@
     sign(false);
   });
   // Who may no longer see the page, or was logged out, is sent where the server sends them; but for
-  // the big screen, which nobody is at: it keeps the last picture, and looks again.
+  // the big screen, which nobody is at.
   document.addEventListener("htmx:response:error", (e) => {
     if (screen) return;
     const status = e.detail.ctx.response.status;
@@ -98,6 +98,11 @@
     const every = Math.min(Number(new URLSearchParams(window.location.search).get("seconds")) || 12, 3600);
     document.addEventListener("htmx:after:swap", () => {
       if (at >= document.querySelectorAll(".panel").length) turn(); // there are fewer than before
+    });
+    // It is dark while its token is not valid. While anything else is wrong it keeps the last picture.
+    document.addEventListener("htmx:after:request", (e) => {
+      const answer = e.detail.ctx.response;
+      if (answer) document.body.classList.toggle("dark", [401, 403, 404].includes(answer.status));
     });
     document.body.dataset.at = "0";
     setInterval(turn, Math.max(3, every) * 1000);
