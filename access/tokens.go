@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -108,7 +107,7 @@ func (t *Tokens) Revoke(ctx context.Context, name string) error {
 		return err
 	}
 	if _, _, there := t.minted.get(key); !there {
-		return fmt.Errorf("token %q: %w", name, fs.ErrNotExist)
+		return greentally.Missingf("没有令牌 %q", "there is no token %q", name)
 	}
 	if err := t.minted.bucket.Delete(ctx, key); err != nil {
 		return fmt.Errorf("revoke token %q: %w", name, err)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"regexp"
@@ -35,6 +34,10 @@ var (
 // invalid is an error that says in both languages what is wrong with what is handed in.
 func invalid(zh, en string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf(zh, en, args...))
+}
+
+func missing(user string) error {
+	return greentally.Missingf("没有用户 %q", "there is no user %q", user)
 }
 
 // of is an error about a user.
@@ -112,7 +115,7 @@ func (u *Users) Get(name string) (User, error) {
 			return a.user(revision), nil
 		}
 	}
-	return User{}, fmt.Errorf("user %q: %w", name, fs.ErrNotExist)
+	return User{}, missing(name)
 }
 
 // List returns all users, by name.
@@ -197,7 +200,7 @@ func (u *Users) Change(ctx context.Context, user User) (User, error) {
 	return u.change(ctx, user.Name, func(before *account, revision uint64) (*account, error) {
 		switch {
 		case before == nil:
-			return nil, fmt.Errorf("user %q: %w", user.Name, fs.ErrNotExist)
+			return nil, missing(user.Name)
 		case revision != user.Revision:
 			return nil, of(user.Name, ErrChanged)
 		}
@@ -226,7 +229,7 @@ func (u *Users) SetPassword(ctx context.Context, name, password string) (User, e
 	}
 	return u.change(ctx, name, func(before *account, _ uint64) (*account, error) {
 		if before == nil {
-			return nil, fmt.Errorf("user %q: %w", name, fs.ErrNotExist)
+			return nil, missing(name)
 		}
 		after := *before
 		after.Hash, after.Generation = hash, rand.Text()
@@ -238,7 +241,7 @@ func (u *Users) SetPassword(ctx context.Context, name, password string) (User, e
 func (u *Users) EndSessions(ctx context.Context, name string) error {
 	_, err := u.change(ctx, name, func(before *account, _ uint64) (*account, error) {
 		if before == nil {
-			return nil, fmt.Errorf("user %q: %w", name, fs.ErrNotExist)
+			return nil, missing(name)
 		}
 		after := *before
 		after.Generation = rand.Text()
@@ -252,7 +255,7 @@ func (u *Users) Remove(ctx context.Context, name string, revision uint64) error 
 	_, err := u.change(ctx, name, func(before *account, at uint64) (*account, error) {
 		switch {
 		case before == nil:
-			return nil, fmt.Errorf("user %q: %w", name, fs.ErrNotExist)
+			return nil, missing(name)
 		case at != revision:
 			return nil, of(name, ErrChanged)
 		}
