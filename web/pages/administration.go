@@ -262,6 +262,15 @@ func (f frame) Did(action string) string {
 	return ""
 }
 
+// Detail says what a detail of an entry is called, or its value; as it is if there is no word for it.
+func (f frame) Detail(parts ...string) string {
+	name := "detail_" + strings.ReplaceAll(strings.Join(parts, "_"), " ", "_")
+	if word := f.word(name); word != name {
+		return word
+	}
+	return parts[len(parts)-1]
+}
+
 // Named is what a community is called; its ID if its file is gone.
 func (f frame) Named(id string) string { return cmp.Or(f.named(id).Name.In(f.Language), id) }
 

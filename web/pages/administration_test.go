@@ -99,6 +99,31 @@ func TestTokenIsShownOnce(t *testing.T) {
 	}
 }
 
+// TestAuditDetailsHaveWords finds a word for every name that a detail of an entry can have.
+func TestAuditDetailsHaveWords(t *testing.T) {
+	p, _ := newPages()
+	for _, name := range append(web.Named(), "by", "why", "left_out_before") {
+		p.Access.Entries = func(*http.Request) ([]access.Entry, error) {
+			return []access.Entry{{Action: "login", What: map[string]string{name: "x y"}}}, nil
+		}
+		w := httptest.NewRecorder()
+		handlerOf(t, p).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/audit", nil))
+		if !strings.Contains(w.Body.String(), `<span class="long">x y</span>`) || strings.Contains(w.Body.String(), "<small>"+name+"<") {
+			t.Errorf("there is no word for %s", name)
+		}
+	}
+	p.Access.Entries = func(*http.Request) ([]access.Entry, error) {
+		return []access.Entry{{Action: "login", What: map[string]string{"by": "old password", "why": "too often"}}}, nil
+	}
+	w := httptest.NewRecorder()
+	handlerOf(t, p).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/audit", nil))
+	for _, text := range []string{"原密码", "尝试过多"} {
+		if !strings.Contains(w.Body.String(), text) {
+			t.Errorf("lacks %s\n%s", text, w.Body)
+		}
+	}
+}
+
 // TestAuditHasWords finds a word for everything that the API and the pages can be asked to do.
 func TestAuditHasWords(t *testing.T) {
 	description, err := os.ReadFile("../openapi.yaml")
