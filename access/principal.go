@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"greentally"
 )
@@ -119,6 +120,15 @@ func (b Binding) validate() error {
 		return invalid("一块大屏只属于一个社区", "a screen is of one community")
 	}
 	return nil
+}
+
+// Granted says in a line what bindings grant.
+func Granted(bindings ...Binding) string {
+	all := make([]string, len(bindings))
+	for i, b := range bindings {
+		all[i] = strings.TrimSpace(string(b.Role) + " " + strings.Join(b.Communities, ","))
+	}
+	return strings.Join(all, "; ")
 }
 
 type contextKey struct{}

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -84,6 +85,10 @@ func (a account) user(revision uint64) User {
 
 // Users are those who can log in.
 type Users struct {
+	// Provider says that people can log in by an OpenID provider, too. Without one who has no
+	// password cannot.
+	Provider bool
+
 	accounts *mirror[account]
 	js       jetstream.JetStream
 	cost     int
@@ -300,7 +305,7 @@ func (u *Users) change(ctx context.Context, name string, alter func(before *acco
 			all[key] = *after
 			msg.Data, err = json.Marshal(after)
 		}
-		if err = errors.Join(err, validate(key, all)); err != nil {
+		if err = errors.Join(err, validate(key, all, u.Provider)); err != nil {
 			return User{}, err
 		}
 		ack, err := u.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequence(last))
@@ -328,8 +333,9 @@ func tidy(a *account) {
 	a.User = u
 }
 
-// validate reports why one of the users cannot be as it is, or all together cannot.
-func validate(key string, all map[string]account) error {
+// validate reports why one of the users cannot be as it is, or all together cannot. By a provider
+// one logs in without a password.
+func validate(key string, all map[string]account, provider bool) error {
 	u := all[key].User
 	var wrong []error
 	add := func(is bool, zh, en string, args ...any) {
@@ -344,12 +350,13 @@ func validate(key string, all map[string]account) error {
 		}
 		add(!slices.Contains([]string{"", "zh", "en"}, u.Language), "语言 %q 既不是 zh 也不是 en", "language %q is neither zh nor en", u.Language)
 		add(len(u.Display) > 200 || len(u.Email) > 254 || len(u.Subject) > 255, "姓名、电子邮箱或统一身份标识太长", "the display name, the email address or the subject is too long")
+		add(strings.ContainsFunc(u.Display+u.Email+u.Subject, func(r rune) bool { return !unicode.IsPrint(r) }), "姓名、电子邮箱或统一身份标识含有不可打印的字符", "the display name, the email address or the subject has characters that cannot be printed")
 		add(u.Email != "" && !strings.Contains(u.Email, "@"), "%q 不是电子邮箱", "%q is no email address", u.Email)
 	}
 	can := 0
 	for _, other := range slices.Sorted(maps.Keys(all)) {
 		a := all[other]
-		if !a.User.Disabled && (a.Hash != "" || a.User.Subject != "" || a.User.Email != "") && a.User.Principal("").Is(RoleAdministrator) {
+		if !a.User.Disabled && (a.Hash != "" || provider && a.User.Subject+a.User.Email != "") && a.User.Principal("").Is(RoleAdministrator) {
 			can++
 		}
 		add(other != key && u.Email != "" && u.Email == a.User.Email, "用户 %q 已用电子邮箱 %s", "user %q has the email address %s", a.User.Name, u.Email)

@@ -132,6 +132,10 @@ func TestLastAdministrator(t *testing.T) {
 	if _, err := u.Add(t.Context(), byProvider, ""); err != nil {
 		t.Fatal(err)
 	}
+	if err := u.Remove(t.Context(), "root", one.Revision); !errors.Is(err, access.ErrLast) {
+		t.Errorf("the last one who can log in without a provider: %v", err)
+	}
+	u.Provider = true
 	if err := u.Remove(t.Context(), "root", one.Revision); err != nil {
 		t.Errorf("the last but one: %v", err)
 	}

@@ -192,11 +192,13 @@ func (s *Server) Handler() http.Handler {
 	return headers(compressed(sameOrigin.Handler(mux)))
 }
 
-// orNothing tells people by a page that there is nothing at an address.
+// orNothing tells people by a page that there is nothing at an address; programs, and who asks for
+// the API, are told as ever.
 func (s *Server) orNothing(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
-		if looks := r.Method == http.MethodGet || r.Method == http.MethodHead; pattern == "" && looks && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		looks := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !strings.HasPrefix(r.URL.Path, "/api/")
+		if pattern == "" && looks && strings.Contains(r.Header.Get("Accept"), "text/html") {
 			s.NoPage.ServeHTTP(w, r)
 			return
 		}
@@ -253,7 +255,7 @@ func (s *Server) audited(answer func(*http.Request) (any, error)) func(*http.Req
 // Named are the names under which a request's path values say what it is about: those of the paths,
 // and those that are set because the body says it or it was made. The audit tells them.
 func Named() []string {
-	return []string{"id", "device", "month", "record", "silence", "rule", "indicator", "scheme", "stage", "sha256", "check"}
+	return []string{"id", "device", "month", "record", "silence", "rule", "indicator", "scheme", "stage", "sha256", "check", "grants", "disabled"}
 }
 
 // About sets what a request is about, by names of [Named] and values, for the audit.

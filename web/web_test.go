@@ -727,7 +727,7 @@ func TestNoPage(t *testing.T) {
 		page                 bool
 	}{
 		{"GET", "/elsewhere", "text/html,*/*", 404, true}, {"HEAD", "/elsewhere", "text/html", 404, true}, {"GET", "/elsewhere", "application/json", 404, false}, {"GET", "/elsewhere", "", 404, false},
-		{"POST", "/elsewhere", "text/html", 404, false}, {"GET", "/api/v1/communities", "text/html", 200, false}, {"POST", "/api/v1/status", "text/html", 405, false},
+		{"POST", "/elsewhere", "text/html", 404, false}, {"GET", "/api/v1/communities", "text/html", 200, false}, {"GET", "/api/v1/deadletters/7/replay", "text/html", 405, false}, {"GET", "/api/v2", "text/html", 404, false}, {"POST", "/api/v1/status", "text/html", 405, false},
 	} {
 		s, _ := newServer()
 		r := request(t, tt.method, tt.path, "")

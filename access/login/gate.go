@@ -43,24 +43,29 @@ type Config struct {
 type Gate struct {
 	Config
 
-	addresses, pairs, names *limits
-	failures                *rate.Limiter // how many failed logins come to the audit log
-	leftOut                 atomic.Int64  // failed logins that did not, since one that did
+	addresses, pairs, names, screens *limits
+	failures                         *limits       // how many failed logins of a network come to the audit log
+	allFailures                      *rate.Limiter // and of all
+	leftOut                          atomic.Int64  // failed logins that did not, since one that did
 }
 
-// How often one may try to log in. Nobody can hold a name back for others from one network: what
-// comes from there as a pair is less than a name may have.
+// How often one may try. Nobody can hold a name back for others from one network: what comes from
+// there as a pair is less than a name may have.
 const (
-	perAddress, addressBurst = 10 * time.Second, 30 // from a network
+	perAddress, addressBurst = 10 * time.Second, 30 // logins from a network
 	perPair, pairBurst       = time.Minute, 10      // from a network with a name
 	perName, nameBurst       = 5 * time.Second, 100 // with a name from anywhere
-	perFailure, failureBurst = time.Minute, 100     // failed logins in the audit log
+	perScreen, screenBurst   = 10 * time.Second, 30 // tokens of screens from a network
+
+	perFailure, failureBurst       = time.Minute, 100        // failed logins of a network in the audit log
+	perAnyFailure, anyFailureBurst = 10 * time.Second, 1_000 // and of all
 )
 
 // New returns a gate.
 func New(c Config) *Gate {
 	return &Gate{Config: c, addresses: newLimits(perAddress, addressBurst), pairs: newLimits(perPair, pairBurst),
-		names: newLimits(perName, nameBurst), failures: rate.NewLimiter(rate.Every(perFailure), failureBurst)}
+		names: newLimits(perName, nameBurst), screens: newLimits(perScreen, screenBurst),
+		failures: newLimits(perFailure, failureBurst), allFailures: rate.NewLimiter(rate.Every(perAnyFailure), anyFailureBurst)}
 }
 
 // Why nobody is identified.
@@ -267,7 +272,7 @@ const screenFor = 400 * 24 * time.Hour
 // the token is revoked, or the screen is not on for a year.
 func (g *Gate) EnterScreen(w http.ResponseWriter, r *http.Request, secret string) (access.Token, error) {
 	address := g.address(r)
-	if err := g.addresses.take(network(address), g.Now()); err != nil {
+	if err := g.screens.take(network(address), g.Now()); err != nil {
 		return access.Token{}, err
 	}
 	t, there := g.Tokens.BySecret(r.Context(), secret)

@@ -76,6 +76,7 @@ func open(t testing.TB, dir string, change func(*login.Config)) *house {
 	if change != nil {
 		change(&c)
 	}
+	h.users.Provider = c.Provider != nil
 	h.gate = login.New(c)
 	return h
 }

@@ -78,9 +78,11 @@ func (g *Gate) endSession(r *http.Request) error {
 }
 
 // failed writes a failed login to the audit log. A name that nobody has is left out: people type
-// passwords there. So are entries when there are many; the next says how many they were.
+// passwords there. So are entries when a network has many, and what was not even looked at because
+// of that; the next entry says how many they were.
 func (g *Gate) failed(ctx context.Context, address, by, name string, why error) {
-	if !g.failures.AllowN(g.Now(), 1) {
+	now := g.Now()
+	if errors.As(why, new(*TooManyError)) || g.failures.take(network(address), now) != nil || !g.allFailures.AllowN(now, 1) {
 		g.leftOut.Add(1)
 		return
 	}

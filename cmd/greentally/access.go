@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"greentally"
+
 	"github.com/nats-io/nats.go/jetstream"
 	ratelimit "golang.org/x/time/rate"
 
@@ -41,6 +43,7 @@ func openAccess(ctx context.Context, js jetstream.JetStream, replicas int, gate 
 	if up.users, err = access.OpenUsers(ctx, js, replicas, 0, log); err != nil {
 		return nil, err
 	}
+	up.users.Provider = gate.Provider != nil
 	if up.tokens, err = access.OpenTokens(ctx, js, replicas, time.Now, log); err != nil {
 		return nil, err
 	}
@@ -141,7 +144,8 @@ func (up *accessUp) keeping() pages.Access {
 		return err
 	}
 	return pages.Access{
-		Users: up.users.List, User: up.users.Get,
+		Provider: up.gate.Provider != nil,
+		Users:    up.users.List, User: up.users.Get,
 		AddUser: func(ctx context.Context, u access.User, password string) (access.User, error) {
 			u, err := up.users.Add(ctx, u, password)
 			return u, wrong(err)
@@ -169,7 +173,7 @@ func (up *accessUp) keeping() pages.Access {
 			if text := r.FormValue("before"); text != "" {
 				before, err := strconv.ParseUint(text, 10, 64)
 				if err != nil {
-					return nil, fmt.Errorf("%w: before: %q is not the place of an entry", web.ErrBadRequest, text)
+					return nil, fmt.Errorf("%w: %w", web.ErrBadRequest, greentally.TextErrorf("%q 不是条目的编号", "before: %q is not the place of an entry", text))
 				}
 				q.Before = before
 			}
@@ -192,7 +196,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
-			web.About(r, "id", p.Name)
+			web.About(r, "id", p.Name, "grants", access.Granted(p.Bindings...))
 			return keep.AddUser(r.Context(), p.User, p.Secret)
 		},
 		"POST /api/v1/users/{id}": func(r *http.Request) (any, error) {
@@ -201,10 +205,14 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 				return nil, err
 			}
 			p := person{User: before}
+			p.Bindings = nil // or it is read into those before
 			if err := web.Body(r, &p); err != nil {
 				return nil, err
 			}
-			p.Name = before.Name
+			if p.Name = before.Name; p.Bindings == nil {
+				p.Bindings = before.Bindings
+			}
+			web.About(r, "grants", access.Granted(p.Bindings...), "disabled", map[bool]string{true: "true"}[p.Disabled])
 			return keep.ChangeUser(r.Context(), p.User)
 		},
 		"POST /api/v1/users/{id}/password": func(r *http.Request) (any, error) {
@@ -229,7 +237,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if err := web.Body(r, &t); err != nil {
 				return nil, err
 			}
-			web.About(r, "id", t.Name)
+			web.About(r, "id", t.Name, "grants", access.Granted(t.Binding))
 			secret, err := keep.AddToken(r.Context(), t)
 			return map[string]string{"name": t.Name, "secret": secret}, err
 		},

@@ -112,9 +112,9 @@ func TestAccess(t *testing.T) {
 		status     int // for an administrator
 		want       string
 	}{
-		{"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd", 200, "用户已新增"}, {"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd", 409, "用户 &#34;zhao&#34;：已有这个名称"},
-		{"/users", "name=qian&manager=lakeside&password=sh0rt", 400, "密码至少 12 个字符"}, {"/users/zhao", "revision=1&assessor=lakeside", 409, "别人刚改过"}, {"/users/zhao/password", "password=another+passw0rd", 200, "密码已设置"},
-		{"/users/wang", revision + "&administrator=yes&disabled=yes", 409, "至少要有一位能登录的管理员"}, {"/users/wang/remove", revision, 409, "至少要有一位能登录的管理员"},
+		{"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd&again=a+third+passw0rd", 200, "用户已新增"}, {"/users", "name=zhao&manager=lakeside&password=a+third+passw0rd&again=a+third+passw0rd", 409, "用户 &#34;zhao&#34;：已有这个名称"},
+		{"/users", "name=qian&manager=lakeside&password=sh0rt&again=sh0rt", 400, "密码至少 12 个字符"}, {"/users/zhao", "revision=1&assessor=lakeside", 409, "别人刚改过"}, {"/users/zhao/password", "password=another+passw0rd&again=another+passw0rd", 200, "密码已设置"},
+		{"/users/wang", revision + "&administrator=yes&disabled=yes", 400, "不能停用、删除自己"}, {"/users/wang/remove", revision, 400, "不能停用、删除自己"},
 		{"/tokens", "name=lobby&role=screen", 400, "请选择角色“大屏”的社区"}, {"/tokens", "name=lobby&role=screen&community=lakeside", 200, "http://" + s.http + "/screen?token=greentally_"}, {"/tokens/lobby/revoke", "", 200, "令牌已撤销"},
 	} {
 		if status, page := do(li, "POST", tt.path, form, tt.body); status != 403 {
@@ -122,6 +122,22 @@ func TestAccess(t *testing.T) {
 		}
 		if status, page := do(wang, "POST", tt.path, form, tt.body); status != tt.status || !strings.Contains(page, tt.want) || strings.Contains(page, "passw0rd") {
 			t.Errorf("%s %s: %d, want %d and %s: %s", tt.path, tt.body, status, tt.status, tt.want, page)
+		}
+	}
+	for _, tt := range []struct {
+		body   string
+		status int
+		want   string
+	}{ // roles that are sent take the place of all before
+		{`{"bindings": [{"role": "manager"}]}`, 400, "name the communities"}, {`{"display": "李"}`, 200, `"communities":["lakeside"]`},
+	} {
+		_, known := do(wang, "GET", "/api/v1/users", "", "")
+		at := regexp.MustCompile(`"name":"li"[^}]*}[^}]*"revision":(\d+)`).FindStringSubmatch(known)
+		if at == nil {
+			t.Fatalf("the users are %s", known)
+		}
+		if status, answer := do(wang, "POST", "/api/v1/users/li", "application/json", strings.Replace(tt.body, "{", `{"revision": `+at[1]+", ", 1)); status != tt.status || !strings.Contains(answer, tt.want) {
+			t.Errorf("%s: %d %s", tt.body, status, answer)
 		}
 	}
 	publish := publisher(t, s)
@@ -147,8 +163,8 @@ func TestAccess(t *testing.T) {
 		})
 	}
 	for _, want := range []string{ // what was done, and to what
-		`"action":"POST /api/v1/users","what":{"id":"li"},"result":"done"`, `"action":"POST /api/v1/communities/{community}/records","community":"lakeside","what":{"record":"01`,
-		`"who":"wang","role":"administrator","address":"127.0.0.1","action":"POST /users","what":{"id":"zhao"},"result":"done"`, `"action":"POST /tokens","what":{"id":"lobby"},"result":"done"`, `"who":"li","address":"127.0.0.1","action":"POST /users/{id}/remove","what":{"id":"wang"},"result":"refused"`,
+		`"action":"POST /api/v1/users","what":{"grants":"manager lakeside","id":"li"},"result":"done"`, `"action":"POST /api/v1/communities/{community}/records","community":"lakeside","what":{"record":"01`,
+		`"who":"wang","role":"administrator","address":"127.0.0.1","action":"POST /users","what":{"grants":"manager lakeside","id":"zhao"},"result":"done"`, `"action":"POST /tokens","what":{"grants":"screen lakeside","id":"lobby"},"result":"done"`, `"who":"li","address":"127.0.0.1","action":"POST /users/{id}/remove","what":{"id":"wang"},"result":"refused"`,
 	} {
 		if _, log := do(wang, "GET", "/api/v1/audit", "", ""); !strings.Contains(log, want) || strings.Contains(log, "passw0rd") || strings.Contains(log, "greentally_") {
 			t.Errorf("the audit log lacks %s:\n%s", want, log)

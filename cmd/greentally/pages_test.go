@@ -243,6 +243,7 @@ func TestPagesInBrowser(t *testing.T) {
 	admin.click("main > details summary")
 	admin.fill(`input[name="name"]`, "li")
 	admin.fill(`input[name="password"]`, "another password")
+	admin.fill(`input[name="again"]`, "another password")
 	admin.click(`input[name="manager"][value="garden"]`)
 	admin.click("main > details button")
 	admin.sees("用户已新增。", "物业经理 · 花园里")
@@ -255,7 +256,7 @@ func TestPagesInBrowser(t *testing.T) {
 	admin.sees("只在此处显示这一次", "http://"+s.http+"/screen?token=greentally_")
 	admin.accessible()
 	admin.click(`a[href="/audit"]`)
-	admin.sees("新增用户 id li", "新增令牌 id gate")
+	admin.sees("新增用户 授权 manager garden 编号 li", "新增令牌 id gate")
 
 	// What only an administrator sees, the account, and the rest, on a phone.
 	admin.do(chromedp.EmulateViewport(390, 844))

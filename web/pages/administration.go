@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +19,8 @@ import (
 // Access keeps users and tokens, and reads the audit log. What people can mend is said by errors
 // that wrap [web.ErrBadRequest] or [web.ErrConflict].
 type Access struct {
+	Provider bool // people can log in by an OpenID provider, too
+
 	Users       func() []access.User
 	User        func(name string) (access.User, error)
 	AddUser     func(ctx context.Context, u access.User, password string) (access.User, error)
@@ -64,20 +67,40 @@ func boundRoles() []access.Role { return []access.Role{access.RoleManager, acces
 // userList is what the page of the users shows, userShown that of one.
 type (
 	userList struct {
-		Users       []access.User
-		Communities []*greentally.Community
-		Bound       []access.Role
+		Users []access.User
+		choices
 	}
 	userShown struct {
 		access.User
+		choices
+		Self  bool // it is the one who looks
+		Stale bool // somebody else changed it while the form was filled in
+	}
+	choices struct {
 		Communities []*greentally.Community
 		Bound       []access.Role
+		Provider    bool
 	}
 )
 
-func (p *Pages) users(v *view) (any, error) {
-	return userList{p.Access.Users(), p.choosable(v), boundRoles()}, nil
+func (p *Pages) choices(v *view, further ...string) choices {
+	return choices{p.choosable(v, further...), boundRoles(), p.Access.Provider}
 }
+
+func (p *Pages) users(v *view) (any, error) {
+	v.onlySent()
+	return userList{p.Access.Users(), p.choices(v)}, nil
+}
+
+// onlySent has a form begin empty, whatever the address says: a link cannot fill it in.
+func (v *view) onlySent() {
+	if v.sent == nil {
+		v.sent = url.Values{}
+	}
+}
+
+// self reports whether a user is the one who asks.
+func (p *Pages) self(v *view, u access.User) bool { return p.Account.Me(v.Context()).Name == u.Name }
 
 func (p *Pages) user(v *view) (any, error) {
 	u, err := p.Access.User(v.PathValue("id"))
@@ -88,7 +111,7 @@ func (p *Pages) user(v *view) (any, error) {
 	for _, b := range u.Bindings {
 		bound = append(bound, b.Communities...)
 	}
-	return userShown{u, p.choosable(v, bound...), boundRoles()}, err
+	return userShown{u, p.choices(v, bound...), p.self(v, u), v.stale}, err
 }
 
 // fieldsOfUser are what the form of a user begins with.
@@ -121,15 +144,24 @@ func (v *view) userOf(u access.User) access.User {
 	}
 	v.sent = v.PostForm
 	v.sent.Del("password")
+	v.sent.Del("again")
+	web.About(v.Request, "grants", access.Granted(u.Bindings...), "disabled", map[bool]string{true: "true"}[u.Disabled])
 	return u
 }
 
 func (p *Pages) addUser(v *view) (string, error) {
-	name, password := strings.TrimSpace(v.PostFormValue("name")), v.PostFormValue("password")
+	name, password, again := strings.TrimSpace(v.PostFormValue("name")), v.PostFormValue("password"), v.PostFormValue("again")
 	web.About(v.Request, "id", name)
 	u := v.userOf(access.User{Name: name})
-	if password == "" && u.Email == "" && u.Subject == "" {
+	switch {
+	case password == "" && !p.Access.Provider:
+		return "", v.wrong("password_missing")
+	case password == "" && u.Email+u.Subject == "":
 		return "", v.wrong("no_way_in")
+	case password != again:
+		return "", v.wrong("passwords_differ")
+	case len(u.Bindings) == 0:
+		return "", v.wrong("no_role")
 	}
 	_, err := p.Access.AddUser(v.Context(), u, password)
 	return "/users?done=user_added", err
@@ -152,9 +184,14 @@ func (p *Pages) changeUser(v *view) (string, error) {
 	if u.Revision, err = v.revision(); err != nil {
 		return "", err
 	}
-	_, err = p.Access.ChangeUser(v.Context(), v.userOf(u))
-	if errors.Is(err, access.ErrChanged) {
-		v.sent = nil // it is shown as it is now
+	changed := v.userOf(u)
+	if p.self(v, u) && (changed.Disabled || !changed.Principal("").Is(access.RoleAdministrator)) {
+		return "", v.wrong("not_oneself")
+	}
+	_, err = p.Access.ChangeUser(v.Context(), changed)
+	if now, there := p.Access.User(u.Name); errors.Is(err, access.ErrChanged) && there == nil { // who saw that, can insist
+		v.stale = true
+		v.sent.Set("revision", strconv.FormatUint(now.Revision, 10))
 	}
 	return v.userPath() + "?done=user_changed", err
 }
@@ -163,20 +200,36 @@ func (p *Pages) changeUser(v *view) (string, error) {
 func (v *view) userPath() string { return "/users/" + url.PathEscape(v.PathValue("id")) }
 
 func (p *Pages) setPassword(v *view) (string, error) {
-	password := v.PostFormValue("password")
-	if password == "" { // which would take it away
-		return "", v.wrong("no_password_given")
+	u, err := p.Access.User(v.PathValue("id"))
+	if err != nil {
+		return "", err
 	}
-	_, err := p.Access.SetPassword(v.Context(), v.PathValue("id"), password)
+	password := v.PostFormValue("password")
+	switch {
+	case p.self(v, u):
+		return "", v.wrong("own_password")
+	case password == "": // which would take it away
+		return "", v.wrong("no_password_given")
+	case password != v.PostFormValue("again"):
+		return "", v.wrong("passwords_differ")
+	}
+	_, err = p.Access.SetPassword(v.Context(), u.Name, password)
 	return v.userPath() + "?done=password_set", err
 }
 
 func (p *Pages) removeUser(v *view) (string, error) {
-	revision, err := v.revision()
-	if err == nil {
-		err = p.Access.RemoveUser(v.Context(), v.PathValue("id"), revision)
+	u, err := p.Access.User(v.PathValue("id"))
+	if err != nil {
+		return "", err
 	}
-	return "/users?done=user_removed", err
+	revision, err := v.revision()
+	switch {
+	case err != nil:
+		return "", err
+	case p.self(v, u):
+		return "", v.wrong("not_oneself")
+	}
+	return "/users?done=user_removed", p.Access.RemoveUser(v.Context(), u.Name, revision)
 }
 
 // tokenList is what the page of the tokens shows.
@@ -194,6 +247,7 @@ type madeToken struct {
 }
 
 func (p *Pages) tokens(v *view) (any, error) {
+	v.onlySent()
 	return tokenList{p.Access.Tokens(), p.choosable(v), []access.Role{access.RoleScreen, access.RoleMonitor, access.RoleAssessor, access.RoleManager, access.RoleAdministrator}, v.made}, nil
 }
 
@@ -202,8 +256,11 @@ func (p *Pages) addToken(v *view) (string, error) {
 	t := access.Token{Name: strings.TrimSpace(v.PostFormValue("name"))}
 	t.Role, t.Communities = access.Role(v.PostFormValue("role")), v.PostForm["community"]
 	v.sent = v.PostForm
-	web.About(v.Request, "id", t.Name)
+	web.About(v.Request, "id", t.Name, "grants", access.Granted(t.Binding))
 	secret, err := p.Access.AddToken(v.Context(), t)
+	if errors.Is(err, access.ErrThere) { // it may be that the form was sent twice
+		err = fmt.Errorf("%w: %w", err, greentally.TextErrorf("如果是刚才重复提交的，请撤销后重新新增", "if you sent this twice, revoke that one and make another"))
+	}
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,13 +14,14 @@ import (
 
 	"greentally/access"
 	"greentally/web"
+	"greentally/web/pages"
 )
 
 // TestUserForm has a user added and changed by all that a form says; what cannot be taken stands in
 // it again, but for the password.
 func TestUserForm(t *testing.T) {
 	fields := url.Values{"name": {"wang"}, "display": {" 王芳 "}, "administrator": {"yes"}, "manager": {"jiayuan", "gone"}, "assessor": {"quiet"}, "email": {"wang@example.org"}, "subject": {"s-2"}, "language": {"zh"},
-		"disabled": {"yes"}, "password": {"a long s3cret"}, "revision": {"7"}}
+		"disabled": {"yes"}, "password": {"a long s3cret"}, "again": {"a long s3cret"}, "revision": {"7"}}
 	want := access.User{Name: "wang", Display: "王芳", Email: "wang@example.org", Subject: "s-2", Language: "zh", Disabled: true, Bindings: []access.Binding{
 		{Role: access.RoleAdministrator}, {Role: access.RoleManager, Communities: []string{"jiayuan", "gone"}}, {Role: access.RoleAssessor, Communities: []string{"quiet"}}}}
 	p, b := newPages()
@@ -45,7 +47,7 @@ func TestUserForm(t *testing.T) {
 	}{
 		{access.ErrInvalid, "/users", []string{"填写有误", `value=" 王芳 "`, `name="manager" value="jiayuan" checked`, `value="zh" lang="zh-CN" selected`}, "s3cret"},
 		{access.ErrLast, "/users/root", []string{"至少要有一位能登录的管理员", `value=" 王芳 "`, `name="disabled" value="yes" checked`, `name="revision" value="7"`}, "s3cret"},
-		{access.ErrChanged, "/users/root", []string{"别人刚改过", `name="revision" value="1"`, `name="administrator" value="yes" checked`}, "王芳"},
+		{access.ErrChanged, "/users/root", []string{"别人刚改过", `name="revision" value="1"`, `value=" 王芳 "`, "现在的内容"}, "s3cret"},
 		{access.ErrLast, "/users/root/remove", []string{"至少要有一位能登录的管理员", `name="administrator" value="yes" checked`}, "王芳"},
 		{access.ErrInvalid, "/users/root/password", []string{"填写有误", `name="administrator" value="yes" checked`}, "王芳"},
 	} {
@@ -60,6 +62,39 @@ func TestUserForm(t *testing.T) {
 		if strings.Contains(w.Body.String(), tt.never) || strings.Contains(w.Body.String(), "s3cret") {
 			t.Errorf("%s, %v: has %q, or the password\n%s", tt.path, tt.err, tt.never, w.Body)
 		}
+	}
+}
+
+// TestNobodyShutsHimselfOut has who asks change, disable, demote and remove himself: but for the
+// first, nothing is done.
+func TestNobodyShutsHimselfOut(t *testing.T) {
+	for _, tt := range []struct {
+		path   string
+		fields url.Values
+		says   string // empty if it is done
+	}{
+		{"/users/root", url.Values{"revision": {"1"}, "display": {"W"}, "administrator": {"yes"}}, ""},
+		{"/users/root", url.Values{"revision": {"1"}, "display": {"W"}}, "不能停用、删除自己"},
+		{"/users/root", url.Values{"revision": {"1"}, "administrator": {"yes"}, "disabled": {"yes"}}, "不能停用、删除自己"},
+		{"/users/root/remove", url.Values{"revision": {"1"}}, "不能停用、删除自己"},
+		{"/users/root/password", url.Values{"password": {"a long password"}, "again": {"a long password"}}, "我的账户"},
+	} {
+		p, b := newPages()
+		p.Account.Me = func(context.Context) pages.Me { return pages.Me{Name: "root"} }
+		w := post(t, handlerOf(t, p), tt.path, tt.fields)
+		if done := tt.says == ""; done != (w.Code == http.StatusSeeOther) || done != (len(b.done) == 1) || !done && (w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), tt.says)) {
+			t.Errorf("%s %v: %d, did %q\n%s", tt.path, tt.fields, w.Code, b.done, w.Body)
+		}
+	}
+}
+
+// TestNoProvider has no way in but a password.
+func TestNoProvider(t *testing.T) {
+	p, b := newPages()
+	p.Access.Provider = false
+	fields := url.Values{"name": {"wang"}, "administrator": {"yes"}, "email": {"wang@example.org"}}
+	if w := post(t, handlerOf(t, p), "/users", fields); w.Code != http.StatusBadRequest || len(b.done) > 0 || !strings.Contains(w.Body.String(), "请填写密码") {
+		t.Errorf("%d, did %q\n%s", w.Code, b.done, w.Body)
 	}
 }
 

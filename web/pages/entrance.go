@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,6 +58,10 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 		data.OpenID = e.OpenID != nil
 		p.answer(w, r, set, status, "login", data)
 	}
+	say := func(w http.ResponseWriter, r *http.Request, status int, word string) {
+		v, err := p.view(w, r)
+		p.render(w, r, set, v, status, "error", v.word(word), err)
+	}
 	in := func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 		name, next := r.PostFormValue("name"), e.Local(r.PostFormValue("next"))
@@ -80,7 +83,7 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 	out := func(w http.ResponseWriter, r *http.Request) {
 		if err := e.LogOut(w, r); err != nil {
 			p.Log.Error("a session is not ended", "error", err)
-			http.Error(w, errors.New("your session could not be ended; try again").Error(), http.StatusServiceUnavailable)
+			say(w, r, http.StatusServiceUnavailable, "failed")
 			return
 		}
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
@@ -98,12 +101,12 @@ func (e *Entrance) Handlers(p *Pages) (map[string]http.Handler, error) {
 			http.Redirect(w, r, "/screen/"+url.PathEscape(community)+"?"+query.Encode(), http.StatusSeeOther)
 		case tooOften:
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-			http.Error(w, "too many attempts; try again later", http.StatusTooManyRequests)
+			say(w, r, http.StatusTooManyRequests, "too_often")
 		case e.Wrong(err):
-			http.Error(w, "this is no token of a screen; make one with: greentally token add NAME --role screen --community COMMUNITY", http.StatusUnauthorized)
+			say(w, r, http.StatusUnauthorized, "screen_wrong_token")
 		default:
 			p.Log.Error("no screen can be entered", "error", err)
-			http.Error(w, "try again later", http.StatusServiceUnavailable)
+			say(w, r, http.StatusServiceUnavailable, "failed")
 		}
 	}
 	handlers := map[string]http.Handler{

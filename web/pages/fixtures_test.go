@@ -88,7 +88,8 @@ func newPages() (*pages.Pages, *backend) {
 	yesterday := greentally.Date{Year: 2026, Month: 10, Day: 7}
 	p := &pages.Pages{
 		Access: pages.Access{
-			Users: func() []access.User { return []access.User{root, li} },
+			Provider: true,
+			Users:    func() []access.User { return []access.User{root, li} },
 			User: func(name string) (access.User, error) {
 				for _, u := range []access.User{root, li} {
 					if u.Name == name {

@@ -40,8 +40,11 @@ func (f frame) Here() string {
 	query := f.URL.Query()
 	query.Del("done")
 	query.Set("lang", f.Other())
-	return f.URL.Path + "?" + query.Encode()
+	return f.path() + "?" + query.Encode()
 }
+
+// path is the page's own, as the browser sent it, and never one that leads to another site.
+func (f frame) path() string { return "/" + strings.TrimLeft(f.URL.EscapedPath(), "/") }
 
 // Self is the page's own address, for looking again.
 func (f frame) Self() string {
@@ -49,9 +52,9 @@ func (f frame) Self() string {
 	query.Del("lang")
 	query.Del("done")
 	if len(query) == 0 {
-		return f.URL.Path
+		return f.path()
 	}
-	return f.URL.Path + "?" + query.Encode()
+	return f.path() + "?" + query.Encode()
 }
 
 // Done says what a form did that led here.

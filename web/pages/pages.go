@@ -186,6 +186,7 @@ type view struct {
 
 	Wrong string // why what a form was to do is not done
 	sent  url.Values
+	stale bool       // somebody else changed meanwhile what the form is about
 	made  *madeToken // by the form
 }
 
@@ -260,6 +261,9 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 	if err == nil && !v.may(needed) {
 		err = web.ErrForbidden
 	}
+	if err == nil && r.ParseForm() != nil {
+		err = v.wrong("bad_form")
+	}
 	if err == nil {
 		next, err = do(v)
 	}
@@ -308,7 +312,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, set *template.Tem
 	case errors.Is(err, fs.ErrNotExist):
 		status, name, data = http.StatusNotFound, "error", v.word("not_found")
 	case errors.Is(err, web.ErrForbidden):
-		status, name, data = http.StatusForbidden, "error", v.word("forbidden")
+		word := "forbidden"
+		if v.Community == nil {
+			word = "administrators_only"
+		}
+		status, name, data = http.StatusForbidden, "error", v.word(word)
 	case errors.Is(err, web.ErrBadRequest):
 		status, name, data = http.StatusBadRequest, "error", v.reason(err)
 	case r.Context().Err() != nil:

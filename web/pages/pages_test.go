@@ -151,9 +151,9 @@ var forms = []struct {
 	{"POST /c/{community}/discovered", "/c/jiayuan/discovered", "id=new-1&address=new-1&kind=sorting_bin&profile=native&site=e1&stream=food&interval=15m", "/c/jiayuan/devices/new-1?done=adopted", "adopt jiayuan/new-1"},
 	{"POST /deadletters/{id}/replay", "/deadletters/7/replay", "", "/deadletters?done=replayed", "replay 7"},
 	{"POST /deadletters/{id}/delete", "/deadletters/7/delete", "", "/deadletters?done=deleted", "delete 7"},
-	{"POST /users", "/users", "name=+wang+&administrator=yes&password=+a+long+password", "/users?done=user_added", `add user wang with " a long password"`},
+	{"POST /users", "/users", "name=+wang+&administrator=yes&password=+a+long+password&again=+a+long+password", "/users?done=user_added", `add user wang with " a long password"`},
 	{"POST /users/{id}", "/users/root", "revision=1&manager=quiet", "/users/root?done=user_changed", "change user root at 1"},
-	{"POST /users/{id}/password", "/users/root/password", "password=a+long+password", "/users/root?done=password_set", `set password "a long password" of root`},
+	{"POST /users/{id}/password", "/users/root/password", "password=a+long+password&again=a+long+password", "/users/root?done=password_set", `set password "a long password" of root`},
 	{"POST /users/{id}/remove", "/users/root/remove", "revision=1", "/users?done=user_removed", "remove user root at 1"},
 	{"POST /tokens", "/tokens", "name=+lobby+&role=screen&community=jiayuan", "", `add token lobby: screen of ["jiayuan"]`},
 	{"POST /tokens/{id}/revoke", "/tokens/prometheus/revoke", "", "/tokens?done=token_revoked", "revoke token prometheus"},
@@ -227,11 +227,15 @@ func TestBadForms(t *testing.T) {
 		{"/c/jiayuan/applications/A1/steps", "to=surveyed", 400, "请填写原因"},
 		{"/c/jiayuan/applications/theirs/steps", "to=surveyed&by=li", 404, "没有这个"},
 		{"/c/jiayuan/discovered", "id=new-1&interval=often", 400, "时长无效"},
-		{"/c/jiayuan/silences", "device=bin-1&for=4h&why=" + strings.Repeat("x", 70<<10), 400, "请填写原因"},
+		{"/c/jiayuan/silences", "device=bin-1&for=4h&why=" + strings.Repeat("x", 70<<10), 400, "表单没有完整到达"},
 		{"/deadletters/x/replay", "", 404, "没有这个"},
 		{"/deadletters/x/delete", "", 404, "没有这个"},
 		{"/users", "name=wang", 400, "请填写密码"},
 		{"/users", "name=wang&manager=quiet", 400, `name="manager" value="quiet" checked`},
+		{"/users", "name=wang&administrator=yes&password=a+long+password&again=a+long+passw0rd", 400, "两次输入的新密码不一样"},
+		{"/users", "name=wang&password=a+long+password&again=a+long+password", 400, "请至少选择一个角色"},
+		{"/users", "name=" + strings.Repeat("x", 70<<10), 400, "表单没有完整到达"},
+		{"/users/root/password", "password=a+long+password&again=x", 400, "两次输入的新密码不一样"},
 		{"/users/none", "revision=1", 404, "没有这个"},
 		{"/users/root", "display=x", 400, "表单没有完整到达"},
 		{"/users/root", "revision=1&display=" + strings.Repeat("x", 70<<10), 400, "表单没有完整到达"},
@@ -439,6 +443,9 @@ func TestLanguage(t *testing.T) {
 	}
 	if w := ask("/nowhere?lang=en", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "<h1>") {
 		t.Errorf("where nothing is: %d %s", w.Code, w.Body)
+	}
+	if got := ask("/%2Fevil.example/x", "").Body.String(); !strings.Contains(got, `href="/%2Fevil.example/x?lang=en"`) {
+		t.Errorf("an address that looks like another site's: %s", got)
 	}
 	if got := ask("/c/jiayuan/indicators?month=2026-09&done=silenced", "").Body.String(); !strings.Contains(got, `href="/c/jiayuan/indicators?lang=en&amp;month=2026-09"`) {
 		t.Errorf("the way to the other language: %s", got)

@@ -83,6 +83,15 @@
     const status = e.detail.ctx.response.status;
     if (status === 401 || (e.target.matches("#live") && (status === 403 || status === 404))) window.location.reload();
   });
+  // A form is sent once, however often its button is pressed; again when one comes back to it.
+  document.addEventListener("submit", (e) => {
+    if (e.target.method !== "post") return;
+    if (e.target.dataset.sent) e.preventDefault();
+    e.target.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
   document.addEventListener("htmx:after:swap", draw);
   draw();
 
