@@ -453,8 +453,8 @@ func playWeek(t *testing.T, faults bool) {
 			event{weekTime("6 09:30"), p.stopMails},
 			event{weekTime("6 16:00"), p.startMails})
 	}
-	// A clock that is ahead is so by ours. Its reading takes the rules' time along to now, a
-	// month later, when what was about a day of the week has been told of for long enough.
+	// A clock that is ahead is so by ours. Its reading takes the rules' time along to now, at
+	// least ten days later, when what was about a day of the week has been told of for long enough.
 	events = append(events, event{weekTime("8 00:00") - 1, func() {
 		p.must(p.publish(published{topic: readingsTopic("depot", "drum-9"), payload: payload(t, time.Now().Add(5*time.Minute), quiet("oil_drum", 7, 0))}))
 	}})
@@ -527,8 +527,8 @@ func newWeekPlay(t *testing.T, faults bool) *weekPlay {
 			t.Fatal(err)
 		}
 		communities = append(communities, c)
-		now := time.Now().In(loc)
-		p.begins = time.Date(now.Year(), now.Month(), 1-8, 0, 0, 0, 0, loc)
+		ago := time.Now().In(loc).AddDate(0, 0, -10) // longer than anything about a day is told of
+		p.begins = time.Date(ago.Year(), ago.Month(), 1-8, 0, 0, 0, 0, loc)
 	}
 	p.readings = readingsOfWeek(t, communities, p.begins, faults)
 	p.client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker(broker.URL()).SetClientID("week"))
