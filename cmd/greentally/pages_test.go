@@ -256,7 +256,7 @@ func TestPagesInBrowser(t *testing.T) {
 	admin.sees("只在此处显示这一次", "http://"+s.http+"/screen?token=greentally_")
 	admin.accessible()
 	admin.click(`a[href="/audit"]`)
-	admin.sees("新增用户 授权 manager garden 编号 li", "新增令牌 id gate")
+	admin.sees("新增用户 授权 manager garden 编号 li", "新增令牌 授权 screen garden 编号 gate")
 
 	// What only an administrator sees, the account, and the rest, on a phone.
 	admin.do(chromedp.EmulateViewport(390, 844))
