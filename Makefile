@@ -11,14 +11,15 @@ build: ## Build bin/greentally.
 	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
 .PHONY: test
-test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, and those of documents, mails and dashboards.
+test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, those of documents, mails and dashboards, and those of what has no goroutines.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
 	@echo "and now the tests; those that mostly wait, beside the others"
-	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/(cmd/greentally|report|dashboards|alerting/mail)$$') && \
-		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally; } & others=$$!; \
-		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report ./dashboards ./alerting/mail && \
-		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; waiting=$$?; wait $$others && exit $$waiting
+	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/(cmd/greentally|report|dashboards|alerting/mail|rules/(alerts|tally|schemes|factors))$$') && \
+		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally && \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./rules/alerts ./rules/tally ./rules/schemes ./rules/factors && \
+		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; } & others=$$!; \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report ./dashboards ./alerting/mail; waiting=$$?; wait $$others && exit $$waiting
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.
