@@ -10,16 +10,20 @@ RELEASED = CGO_ENABLED=0 GOFLAGS="$$($(GO) env GOFLAGS) -trimpath"
 build: ## Build bin/greentally.
 	$(RELEASED) $(GO) build -o bin/greentally ./cmd/greentally
 
+# What is tested without the race detector: what mostly waits, and what has no goroutines.
+WAITING = ./cmd/greentally ./report ./dashboards ./alerting/mail
+ALONE = ./rules/alerts ./rules/tally ./rules/schemes ./rules/factors
+
 .PHONY: test
 test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, those of documents, mails and dashboards, and those of what has no goroutines.
 	$(RELEASED) $(GO) vet ./...
 	$(RELEASED) $(GO) vet -C deploy ./...
 	@echo "and now the tests; those that mostly wait, beside the others"
-	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vE '/(cmd/greentally|report|dashboards|alerting/mail|rules/(alerts|tally|schemes|factors))$$') && \
+	{ $(GO) test -race -vet=off -p 1 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(WAITING) $(ALONE))") && \
 		$(GO) test -race -vet=off -timeout 20m -run '^TestDemoInChinese$$' ./cmd/greentally && \
-		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./rules/alerts ./rules/tally ./rules/schemes ./rules/factors && \
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m $(ALONE) && \
 		$(RELEASED) $(GO) test -C deploy -vet=off -count=1 -timeout 20m ./...; } & others=$$!; \
-		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m ./cmd/greentally ./report ./dashboards ./alerting/mail; waiting=$$?; wait $$others && exit $$waiting
+		$(RELEASED) $(GO) test -vet=off -p 1 -timeout 20m $(WAITING); waiting=$$?; wait $$others && exit $$waiting
 
 .PHONY: tools
 tools: ## Get the servers and tools that the tests run against, from Debian's packages, the Go module proxy and npm.

@@ -126,6 +126,34 @@ type Revision struct {
 	Title Text `json:"title"`
 }
 
+// WhatTitle returns what it is that has become another figure; its code if it is none of those that are compared.
+func (r Revision) WhatTitle() Text {
+	switch r.What {
+	case "value":
+		return Text{"数值", "value"}
+	case "numerator":
+		return Text{"分子", "numerator"}
+	case "denominator":
+		return Text{"分母", "denominator"}
+	case "completeness":
+		return Text{"完整度", "completeness"}
+	case "verdict":
+		return Text{"结论", "verdict"}
+	case "at_least_points":
+		return Text{"确定得分", "certain points"}
+	case "at_most_points":
+		return Text{"可能得分", "possible points"}
+	case "level":
+		return Text{"等级", "level"}
+	}
+	return Text{r.What, r.What}
+}
+
+// NoApplication is the error for an application that is not there; it is [fs.ErrNotExist].
+func NoApplication(id string) error {
+	return Missingf("没有申报 %q", "there is no application %q", id)
+}
+
 // Rollup is how a city's or district's communities stand on a day, as its office reports them.
 type Rollup struct {
 	On          Date `json:"on"`

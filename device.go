@@ -51,8 +51,7 @@ type Quantity struct {
 
 // StateTitle returns what a state is called; its word if nothing is said of it.
 func (q Quantity) StateTitle(word string) Text {
-	title := q.StateTitles[word]
-	return Text{ZH: cmp.Or(title.ZH, title.EN, word), EN: cmp.Or(title.EN, title.ZH, word)}
+	return cmp.Or(q.StateTitles[word], Text{word, word})
 }
 
 // Kind is a kind of device: which quantities it has.
@@ -297,6 +296,11 @@ func (c *Community) OpenAt(site string) []OpenHours {
 		site = c.Sites[i].In
 	}
 	return nil
+}
+
+// NoCommunity is the error for a community that is not there; it is [fs.ErrNotExist].
+func NoCommunity(id string) error {
+	return Missingf("没有社区 %q", "there is no community %q", id)
 }
 
 // Discovered is a device that speaks but is not in the registry.

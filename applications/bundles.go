@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"io"
 
-	"greentally"
-
 	"github.com/nats-io/nats.go/jetstream"
+
+	"greentally"
 )
 
 // Bundles keeps evidence bundles for good, each under its hash.

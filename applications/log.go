@@ -76,7 +76,7 @@ func (l *Log) add(ctx context.Context, id string, s greentally.Step) (a greental
 		if id != "" {
 			known, ok := l.all[id]
 			if !ok {
-				return a, greentally.Missingf("没有申报 %q", "there is no application %q", id)
+				return a, greentally.NoApplication(id)
 			}
 			a = *known
 		}
@@ -157,7 +157,7 @@ func (l *Log) Get(ctx context.Context, id string) (greentally.Application, error
 	}
 	a, ok := l.all[id]
 	if !ok {
-		return greentally.Application{}, greentally.Missingf("没有申报 %q", "there is no application %q", id)
+		return greentally.Application{}, greentally.NoApplication(id)
 	}
 	return *a, nil
 }

@@ -249,15 +249,11 @@ func (p *pdf) revisionsChapter() {
 	p.Paragraph(p.word("revised_are"), p.Looks.Body)
 	var rows []paper.Row
 	for _, r := range p.e.Revisions {
-		what := r.What
-		if said, ok := p.words["what_"+r.What]; ok {
-			what = said.In(p.language)
-		}
 		before, after := p.revisedFigure(r, r.Old), p.revisedFigure(r, r.New)
 		if before == after { // they differ in digits that are not shown
 			before, after = r.Old, r.New
 		}
-		c := paper.Texts(cmp.Or(r.Title.In(p.language), r.Name), what, before, after)
+		c := paper.Texts(cmp.Or(r.Title.In(p.language), r.Name), r.WhatTitle().In(p.language), before, after)
 		c[0].Below = p.word("of_"+r.Of) + " " + r.Name
 		c[2].Strong = true
 		rows = append(rows, paper.Row{Cells: c})

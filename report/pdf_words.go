@@ -75,7 +75,6 @@ func pdfWords() map[string]greentally.Text {
 			EN: "Data came after submission: computed now, {n} figures would be others. This report has the figures that were frozen when they were submitted, and those stand; the revisions are for checking, see page {page}."},
 		"revised_are":  {ZH: "下表列出申报之后到达的数据会改变的数值。已冻结的数值不变，以“申报时”一栏为准。", EN: "What came after submission would change these figures. The frozen ones, in the column as submitted, stand."},
 		"of_indicator": {ZH: "指标", EN: "indicator"}, "of_item": {ZH: "条目", EN: "item"}, "of_assessment": {ZH: "评定", EN: "assessment"},
-		"what_value": {ZH: "数值", EN: "value"}, "what_verdict": {ZH: "结论", EN: "verdict"}, "what_at_least_points": {ZH: "确定得分", EN: "certain points"}, "what_at_most_points": {ZH: "可能得分", EN: "possible points"}, "what_numerator": {ZH: "分子", EN: "numerator"}, "what_denominator": {ZH: "分母", EN: "denominator"}, "what_completeness": {ZH: "完整度", EN: "completeness"}, "what_level": {ZH: "等级", EN: "level"},
 		"revised_of": {ZH: "对象", EN: "Of"}, "revised_what": {ZH: "项目", EN: "What"}, "revised_old": {ZH: "申报时", EN: "As submitted"}, "revised_new": {ZH: "现在计算", EN: "Computed now"},
 
 		"indicators":      {ZH: "指标", EN: "Indicators"},

@@ -229,7 +229,7 @@ func (w *Worker) evidence(ctx context.Context, community string, month greentall
 	c, ok := registry.Community(community)
 	loc, has := registry.Location(community)
 	if !ok || !has {
-		return e, greentally.Missingf("没有社区 %q", "there is no community %q", community)
+		return e, greentally.NoCommunity(community)
 	}
 	e = indicators.Evidence{Community: c, Month: month, Through: greentally.DateOf(asOf, loc).Add(-1), Records: records, Location: loc}
 	if e.Days, err = w.Store.DeviceDays(ctx, greentally.DeviceDayQuery{Community: community, From: month.First(), To: month.Last(), Totals: totals}); err != nil {

@@ -99,7 +99,7 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 	known := func(r *http.Request, a greentally.Application) error {
 		err := s.allowed(r, a.Community)
 		if errors.Is(err, fs.ErrNotExist) {
-			return greentally.Missingf("没有申报 %q", "there is no application %q", r.PathValue("id"))
+			return greentally.NoApplication(r.PathValue("id"))
 		}
 		return err
 	}

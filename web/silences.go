@@ -85,20 +85,20 @@ func (s *Server) Silence(r *http.Request, one greentally.Silence, length time.Du
 		one.By = who
 	}
 	if one.By == "" {
-		return one, refused("请填写您是谁", "by: say who it is")
+		return one, Refusedf("请填写您是谁", "by: say who it is")
 	}
 	if one.Rule == "" && one.Device == "" && one.Indicator == "" {
-		return one, refused("请选择哪些告警：规则、设备或指标", "say which alerts: rule, device or indicator")
+		return one, Refusedf("请选择哪些告警：规则、设备或指标", "say which alerts: rule, device or indicator")
 	}
 	for name, text := range map[string]string{"rule": one.Rule, "device": one.Device, "indicator": one.Indicator, "by": one.By, "why": one.Why} {
 		most := map[bool]int{true: maxWhy, false: maxOf}[name == "why"]
 		if utf8.RuneCountInString(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-			return one, refused("%s：最多 %d 个字符，不能有控制字符", "%s: at most %d characters, none of them of control", name, most)
+			return one, Refusedf("%s：最多 %d 个字符，不能有控制字符", "%s: at most %d characters, none of them of control", name, most)
 		}
 	}
 	About(r, "rule", one.Rule, "device", one.Device, "indicator", one.Indicator)
 	if one.Device != "" && !s.hasDevice(one.Community, one.Device) {
-		return one, refused("社区 %s 没有设备 %q", "device: community %s has no device %q", one.Community, one.Device)
+		return one, Refusedf("社区 %s 没有设备 %q", "device: community %s has no device %q", one.Community, one.Device)
 	}
 	if one.Acknowledges {
 		holds := slices.ContainsFunc(s.Alerts(), func(a greentally.Alert) bool {
@@ -109,10 +109,10 @@ func (s *Server) Silence(r *http.Request, one greentally.Silence, length time.Du
 		}
 		length = acknowledgedFor
 	} else if one.Why == "" {
-		return one, refused("请填写原因", "why: give the reason")
+		return one, Refusedf("请填写原因", "why: give the reason")
 	}
 	if length <= 0 || length > longestSilence {
-		return one, refused("时长 %v 不在 0 到 %d 天之间", "for: %v is not a time between none and %d days", length, longestSilence/(24*time.Hour))
+		return one, Refusedf("时长 %v 不在 0 到 %d 天之间", "for: %v is not a time between none and %d days", length, longestSilence/(24*time.Hour))
 	}
 	one.Since = s.Silences.Now().UTC()
 	one.Until = one.Since.Add(length)

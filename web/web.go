@@ -196,11 +196,12 @@ func (s *Server) Handler() http.Handler {
 // the API, are told as ever.
 func (s *Server) orNothing(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, pattern := mux.Handler(r)
 		looks := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !strings.HasPrefix(r.URL.Path, "/api/")
-		if pattern == "" && looks && strings.Contains(r.Header.Get("Accept"), "text/html") {
-			s.NoPage.ServeHTTP(w, r)
-			return
+		if looks && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			if _, pattern := mux.Handler(r); pattern == "" {
+				s.NoPage.ServeHTTP(w, r)
+				return
+			}
 		}
 		mux.ServeHTTP(w, r)
 	})
@@ -327,8 +328,8 @@ func Fail(w http.ResponseWriter, status int, err error) error {
 	return json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
 }
 
-// refused is an error for what the asker can mend, that pages tell, too.
-func refused(zh, en string, args ...any) error {
+// Refusedf returns an error for what the asker can mend, that pages tell, too.
+func Refusedf(zh, en string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrBadRequest, greentally.TextErrorf(zh, en, args...))
 }
 
@@ -373,23 +374,19 @@ func (s *Server) community(r *http.Request) (*greentally.Community, error) {
 			return c, nil
 		}
 	}
-	return nil, noCommunity(id)
+	return nil, greentally.NoCommunity(id)
 }
 
 // allowed returns why the request may not get at the community. To those who may not read of it
 // it is not there.
 func (s *Server) allowed(r *http.Request, community string) error {
 	if !s.May(r.Context(), Read, community) {
-		return noCommunity(community)
+		return greentally.NoCommunity(community)
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.May(r.Context(), Write, community) {
 		return ErrForbidden
 	}
 	return nil
-}
-
-func noCommunity(id string) error {
-	return greentally.Missingf("没有社区 %q", "there is no community %q", id)
 }
 
 // device returns the device that the path names.

@@ -49,7 +49,7 @@ func (l *limits) take(name string, now time.Time) error {
 		} else {
 			taken = true
 		}
-		hash >>= 14
+		hash /= uint64(len(l.limiters))
 	}
 	if !taken {
 		return &TooManyError{After: after}

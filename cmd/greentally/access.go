@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"greentally"
-
 	"github.com/nats-io/nats.go/jetstream"
 	ratelimit "golang.org/x/time/rate"
 
@@ -173,7 +171,7 @@ func (up *accessUp) keeping() pages.Access {
 			if text := r.FormValue("before"); text != "" {
 				before, err := strconv.ParseUint(text, 10, 64)
 				if err != nil {
-					return nil, fmt.Errorf("%w: %w", web.ErrBadRequest, greentally.TextErrorf("%q 不是条目的编号", "before: %q is not the place of an entry", text))
+					return nil, web.Refusedf("%q 不是条目的编号", "before: %q is not the place of an entry", text)
 				}
 				q.Before = before
 			}
@@ -212,7 +210,7 @@ func (up *accessUp) administration() map[string]func(*http.Request) (any, error)
 			if p.Name = before.Name; p.Bindings == nil {
 				p.Bindings = before.Bindings
 			}
-			web.About(r, "grants", access.Granted(p.Bindings...), "disabled", map[bool]string{true: "true"}[p.Disabled])
+			pages.AboutUser(r, p.User)
 			return keep.ChangeUser(r.Context(), p.User)
 		},
 		"POST /api/v1/users/{id}/password": func(r *http.Request) (any, error) {

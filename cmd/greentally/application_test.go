@@ -47,7 +47,7 @@ devices:
 `
 
 // today is the day that it is by the community's clocks.
-func today(t *testing.T) greentally.Date {
+func today(t testing.TB) greentally.Date {
 	t.Helper()
 	loc, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"os"
 	"strings"
 
-	"greentally"
-
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+
+	"greentally"
 )
 
 func (p *program) exportCommand() *cobra.Command {

@@ -434,7 +434,7 @@ func (x *exporter) dated(ctx context.Context, id string, s greentally.Step) (gre
 	loc, ok := x.registry.Current().Location(community)
 	if !ok {
 		if id == "" {
-			return s, greentally.Missingf("没有社区 %q", "there is no community %q", community)
+			return s, greentally.NoCommunity(community)
 		}
 		loc = time.UTC // it has left the registry, and its application goes on
 	}

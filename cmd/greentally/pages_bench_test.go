@@ -75,7 +75,7 @@ func BenchmarkPages(b *testing.B) {
 		}
 		return time.Since(start), len(data)
 	}
-	month := greentally.DateOf(time.Now(), time.FixedZone("CST", 8*3600)).MonthOf()
+	month := today(b).MonthOf()
 	waitFor(b, 20*time.Minute, "the month to be sent and tallied", func() bool {
 		select {
 		case err := <-live:
@@ -84,7 +84,7 @@ func BenchmarkPages(b *testing.B) {
 		}
 		behind, err := s.followers()
 		var days []greentally.DeviceDay
-		today := greentally.DateOf(time.Now(), time.FixedZone("CST", 8*3600)).String()
+		today := today(b).String()
 		return err == nil && len(behind) >= 4 && slices.Max(slices.Collect(maps.Values(behind))) < 10 && // under steady traffic some are always on their way
 			s.get("/api/v1/communities/jiayuan/devices/e21-s4-food/days?from="+today+"&to="+today, &days) == nil && len(days) == 1
 	})

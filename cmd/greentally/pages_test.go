@@ -332,7 +332,7 @@ func TestPageScreenshots(t *testing.T) {
 	}()
 	server := []string{"--server", "http://" + s.http, "--community", "jiayuan"}
 	var days []greentally.DeviceDay
-	today := greentally.DateOf(time.Now(), time.FixedZone("CST", 8*3600))
+	today := today(t)
 	waitFor(t, 5*time.Minute, "the readings until now", func() bool {
 		err := s.get("/api/v1/communities/jiayuan/devices/e3-s4-food/days?from="+today.String()+"&to="+today.String(), &days)
 		return err == nil && len(days) == 1

@@ -375,7 +375,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		AlertsOf: func(ctx context.Context, community string, month greentally.Month) ([]greentally.Alert, error) {
 			loc, ok := registry.Current().Location(community)
 			if !ok {
-				return nil, greentally.Missingf("没有社区 %q", "there is no community %q", community)
+				return nil, greentally.NoCommunity(community)
 			}
 			return store.Alerts(ctx, community, month.First().Start(loc), month.Next().First().Start(loc))
 		},

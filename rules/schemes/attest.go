@@ -1,6 +1,7 @@
 package schemes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,12 +25,10 @@ func (s *Set) Accept(r greentally.Record) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", greentally.TextErrorf("条目 %q", "item %q", r.Item), err)
 	}
-	rests := greentally.Text{ZH: "社区登记文件", EN: "the community's file"}
-	if len(item.Indicators) > 0 {
-		rests = greentally.Textf("%s", "%s", strings.Join(item.Indicators, ", "))
-	}
 	switch {
 	case len(item.Evidence) == 0:
+		on := strings.Join(item.Indicators, ", ")
+		rests := greentally.Text{ZH: cmp.Or(on, "社区登记文件"), EN: cmp.Or(on, "the community's file")}
 		return greentally.TextErrorf("条目 %s 不用记录证明，依据是%s", "item %s takes no records; it rests on %s", r.Item, rests)
 	case !slices.Contains(item.Evidence, r.Type):
 		return greentally.TextErrorf("条目 %s 不接受 %s，只接受 %s", "item %s takes no %s; it takes %s", r.Item, r.Type, strings.Join(item.Evidence, ", "))

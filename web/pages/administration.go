@@ -145,8 +145,16 @@ func (v *view) userOf(u access.User) access.User {
 	v.sent = v.PostForm
 	v.sent.Del("password")
 	v.sent.Del("again")
-	web.About(v.Request, "grants", access.Granted(u.Bindings...), "disabled", map[bool]string{true: "true"}[u.Disabled])
+	AboutUser(v.Request, u)
 	return u
+}
+
+// AboutUser says for the audit what a request would have a user be.
+func AboutUser(r *http.Request, u access.User) {
+	web.About(r, "grants", access.Granted(u.Bindings...))
+	if u.Disabled {
+		web.About(r, "disabled", "true")
+	}
 }
 
 func (p *Pages) addUser(v *view) (string, error) {
@@ -188,10 +196,11 @@ func (p *Pages) changeUser(v *view) (string, error) {
 	if p.self(v, u) && (changed.Disabled || !changed.Principal("").Is(access.RoleAdministrator)) {
 		return "", v.wrong("not_oneself")
 	}
-	_, err = p.Access.ChangeUser(v.Context(), changed)
-	if now, there := p.Access.User(u.Name); errors.Is(err, access.ErrChanged) && there == nil { // who saw that, can insist
-		v.stale = true
-		v.sent.Set("revision", strconv.FormatUint(now.Revision, 10))
+	if _, err = p.Access.ChangeUser(v.Context(), changed); errors.Is(err, access.ErrChanged) {
+		if now, gone := p.Access.User(u.Name); gone == nil { // who sees it as it is now can insist
+			v.stale = true
+			v.sent.Set("revision", strconv.FormatUint(now.Revision, 10))
+		}
 	}
 	return v.userPath() + "?done=user_changed", err
 }

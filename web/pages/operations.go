@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -55,7 +54,7 @@ func (p *Pages) deadLetters(v *view) (any, error) {
 	if text := v.URL.Query().Get("after"); text != "" {
 		var err error
 		if page.After, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return nil, fmt.Errorf("%w: %w", web.ErrBadRequest, greentally.TextErrorf("%q 不是死信的编号", "after: %q is not the ID of a dead letter", text))
+			return nil, web.Refusedf("%q 不是死信的编号", "after: %q is not the ID of a dead letter", text)
 		}
 	}
 	var err error

@@ -210,7 +210,7 @@ func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
 	i := slices.IndexFunc(all, func(c *greentally.Community) bool { return c.ID == id })
 	loc, ok := p.Location(id)
 	if i < 0 || !ok || !v.may(needed) {
-		return v, greentally.Missingf("没有社区 %q", "there is no community %q", id)
+		return v, greentally.NoCommunity(id)
 	}
 	v.Community, v.Location = all[i], loc
 	v.Now = v.Now.In(loc)

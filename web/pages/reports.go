@@ -46,7 +46,7 @@ type applied struct {
 func (p *Pages) theirs(v *view) (greentally.Application, error) {
 	a, err := p.Exports.Application(v.Context(), v.PathValue("id"))
 	if err == nil && a.Community != v.Community.ID {
-		err = greentally.Missingf("没有申报 %q", "there is no application %q", v.PathValue("id"))
+		err = greentally.NoApplication(v.PathValue("id"))
 	}
 	return a, err
 }

@@ -53,7 +53,6 @@ func words() map[string][2]string {
 		"reports": {"报表", "Reports"}, "download": {"下载", "Download"}, "workbook": {"Excel 工作簿（公式可核对）", "Workbook with formulas (XLSX)"}, "pdf": {"评估报告（PDF）", "Assessment (PDF)"}, "csv": {"指标表（CSV）", "Indicators (CSV)"}, "json": {"数据（JSON）", "Data (JSON)"},
 		"bundle": {"证据包（签名，可离线核验）", "Evidence bundle (signed, to be verified offline)"}, "kept": {"按月自动生成", "Made by schedule"}, "no_kept": {"还没有自动生成的报表。", "None was made by schedule yet."}, "made": {"生成时间", "Made"}, "key": {"签名公钥", "Public key of the signatures"},
 		"applications": {"申报", "Applications"}, "no_applications": {"没有申报。", "There is no application."}, "begin": {"开始申报", "Begin an application"}, "scheme": {"标准", "Scheme"}, "stage": {"阶段", "Stage"}, "steps": {"过程", "Steps"}, "step": {"下一步", "Next step"},
-		"what_value": {"数值", "value"}, "what_numerator": {"分子", "numerator"}, "what_denominator": {"分母", "denominator"}, "what_completeness": {"完整度", "completeness"}, "what_verdict": {"结论", "verdict"}, "what_at_least_points": {"确定得分", "certain points"}, "what_at_most_points": {"可能得分", "possible points"}, "what_level": {"等级", "level"},
 		"on": {"日期", "On"}, "revisions": {"申报后的变化", "What has become another figure since"}, "no_revisions": {"没有变化。", "Nothing."}, "was": {"申报时", "Handed in"}, "is": {"现在", "Now"},
 		"title_until": {"有效期至", "Title until"}, "title_level": {"命名级别", "Level of the title"}, "submit_hint": {"“已申报”会冻结本月数据并生成签名证据包。", "“Submitted” freezes the month's figures in a signed evidence bundle."},
 

@@ -66,7 +66,6 @@ func TestWords(t *testing.T) {
 		t.Errorf("only %d words are used by the code", len(used))
 	}
 	for _, name := range []string{"pass", "fail", "insufficient_data", "no_target", "critical", "warning", "info", "recyclable", "hazardous", "food", "residual",
-		"what_value", "what_numerator", "what_denominator", "what_completeness", "what_verdict", "what_at_least_points", "what_at_most_points", "what_level",
 		"users", "tokens", "audit", "deadletters", "result_done", "result_refused", "result_failed",
 		"overview", "alerts", "indicators", "records", "reports", "discovered",
 		"role_administrator", "role_manager", "role_assessor", "role_monitor", "role_screen", "openid_unknown", "openid_again", "openid_away", "too_often", "failed",
