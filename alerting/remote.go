@@ -63,6 +63,8 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
 	client.Timeout = postTimeout
+	// Alertmanager sends nobody elsewhere; what does is a login page, or a wrong address.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Remote{urls: o.URLs, client: client, log: o.Log, stop: cancel, book: newBook()}
 	for _, u := range o.URLs {
@@ -163,14 +165,26 @@ func (r *Remote) post(ctx context.Context, to *url.URL, alerts []model.Alert) er
 	defer response.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // to be told on; the status is what counts
 	switch {
-	case response.StatusCode/100 == 2:
+	case taken(response, said):
 		return nil
+	case response.StatusCode/100 <= 3:
+		return notAlertmanager(response)
 	case response.StatusCode/100 == 4 && response.StatusCode != http.StatusTooManyRequests:
 		r.log.Error("Alertmanager refuses alerts; look at its URL and credentials", "url", to.Redacted(), "status", response.Status, "answer", string(said))
 		return nil
 	default:
 		return fmt.Errorf("%s: %s", response.Status, said)
 	}
+}
+
+// taken reports whether an answer is the one by which Alertmanager says that it has done what it
+// was told: 200, and nothing more. Other servers greet with a page.
+func taken(response *http.Response, said []byte) bool {
+	return response.StatusCode == http.StatusOK && len(bytes.TrimSpace(said)) == 0
+}
+
+func notAlertmanager(response *http.Response) error {
+	return fmt.Errorf("what answers with %s and %q is not Alertmanager; look at its URL, and at login pages in between", response.Status, response.Header.Get("Content-Type"))
 }
 
 // request sends JSON to the API of one Alertmanager. The path may have a query.

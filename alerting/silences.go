@@ -214,6 +214,9 @@ func (r *Remote) Silence(ctx context.Context, s greentally.Silence) (greentally.
 		ID string `json:"silenceID"`
 	}
 	err := r.ask(ctx, http.MethodPost, "silences", remoteSilence{Matchers: conditions(s), StartsAt: s.Since, EndsAt: s.Until, CreatedBy: s.By, Comment: commentOf(s)}, &made)
+	if err == nil && made.ID == "" {
+		err = errors.New("alertmanager: the answer does not say the silence's ID, so it is not Alertmanager's; look at its URL")
+	}
 	s.ID = made.ID
 	return s, err
 }
@@ -253,13 +256,16 @@ func (r *Remote) askOne(ctx context.Context, method string, of *url.URL, path st
 	if err != nil {
 		return err
 	}
-	if response.StatusCode/100 != 2 {
+	if response.StatusCode/100 > 3 {
 		return fmt.Errorf("%s: %.200s", response.Status, answer)
 	}
-	if into == nil {
+	if into == nil && taken(response, answer) {
 		return nil
 	}
-	return json.Unmarshal(answer, into)
+	if into == nil || response.StatusCode != http.StatusOK || json.Unmarshal(answer, into) != nil {
+		return notAlertmanager(response)
+	}
+	return nil
 }
 
 // maxAnswer is the most that is read of an answer, in bytes.

@@ -97,7 +97,7 @@ func (c *client) file(ctx context.Context, path string) (name string, data []byt
 func decode(response *http.Response, answer any) error {
 	defer response.Body.Close()
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return fmt.Errorf("answer of %s://%s: %w", response.Request.URL.Scheme, response.Request.URL.Host, err)
+		return fmt.Errorf("answer of %s://%s; is that greentally? give its address with --server: %w", response.Request.URL.Scheme, response.Request.URL.Host, err)
 	}
 	return nil
 }
@@ -138,7 +138,8 @@ func (c *client) send(ctx context.Context, method, path, media string, body io.R
 		}
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = tlsConfig
-		c.http = &http.Client{Transport: transport}
+		// A followed redirect turns a POST into a GET; greentally sends none of these calls elsewhere.
+		c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -148,6 +149,9 @@ func (c *client) send(ctx context.Context, method, path, media string, body io.R
 		return response, nil
 	}
 	defer response.Body.Close()
+	if to := response.Header.Get("Location"); response.StatusCode/100 == 3 {
+		return nil, &refusal{server, response.StatusCode, fmt.Sprintf("it sends elsewhere, to %s; is greentally there? give its own address with --server", to)}
+	}
 	var said struct{ Error string }
 	if json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&said) != nil || said.Error == "" {
 		said.Error = response.Status

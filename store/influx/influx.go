@@ -61,7 +61,8 @@ const requestTimeout = 30 * time.Second
 
 // Open connects, and makes the buckets if it is to. It does not need the server to be
 // up: without it, Open returns a store whose writes fail until it is, and reports that
-// by an error that wraps [ErrUnreachable] together with the store.
+// by an error that wraps [ErrUnreachable] together with the store. The error wraps
+// [ErrNotInfluxDB] if something else answers.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	if _, err := url.Parse(config.URL); err != nil {
 		return nil, fmt.Errorf("InfluxDB URL: %w", err)
@@ -74,7 +75,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	transport.TLSClientConfig = config.TLS
 	transport.ResponseHeaderTimeout = requestTimeout
 	transport.DisableCompression = true // it takes influxd longer than all else in an answer
-	client := &http.Client{Transport: transport}
+	client := &http.Client{Transport: guard{transport}}
 	options := influxdb.DefaultOptions().SetHTTPClient(client).SetPrecision(time.Nanosecond).SetLogLevel(0)
 	s := &Store{config: config, http: client, packing: packing, client: influxdb.NewClientWithOptions(config.URL, config.Token, options)}
 	s.readings = s.client.WriteAPIBlocking(config.Org, config.Bucket)
@@ -121,14 +122,25 @@ func (s *Store) version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	response, err := s.request(ctx, http.MethodGet, "/ping", nil)
+	if errors.Is(err, ErrNotInfluxDB) {
+		return "", err
+	}
 	if err != nil {
-		return "", fmt.Errorf("%w at %s: %w", ErrUnreachable, s.config.URL, err)
+		return "", fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer response.Body.Close()
-	return response.Header.Get("X-Influxdb-Version"), nil
+	if version := response.Header.Get("X-Influxdb-Version"); version != "" {
+		return version, nil
+	}
+	var answer struct{ Version, Revision string } // of the first of 3.x
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err == nil && json.Unmarshal(text, &answer) == nil && answer.Version != "" && answer.Revision != "" {
+		return answer.Version, nil
+	}
+	return "", notInfluxDB(response, "it does not say its version")
 }
 
-// Ready reports whether the server answers.
+// Ready reports whether the server answers, and is InfluxDB.
 func (s *Store) Ready(ctx context.Context) error {
 	_, err := s.version(ctx)
 	return err
@@ -144,8 +156,7 @@ func (s *Store) createDatabase(ctx context.Context, bucket string, retention tim
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	return eachResult(response.Body, func(columns, []jsontext.Value) bool { return true })
+	return eachResult(response, func(columns, []jsontext.Value) bool { return true })
 }
 
 func (s *Store) createBucket(ctx context.Context, name string, retention time.Duration) error {
@@ -189,6 +200,9 @@ func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading
 		}
 	}
 	if len(refused.Refused) > 0 {
+		if err := s.Ready(ctx); err != nil { // what is refused is given up, so let it be InfluxDB that refuses it
+			return fmt.Errorf("readings are refused, but not by InfluxDB: %w", err)
+		}
 		return &refused
 	}
 	return ctx.Err()
@@ -423,8 +437,7 @@ func (s *Store) query(ctx context.Context, bucket, statement string, row func(co
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	return eachResult(response.Body, row)
+	return eachResult(response, row)
 }
 
 // request sends a form and returns an answer with status 2xx.
@@ -446,43 +459,78 @@ func (s *Store) request(ctx context.Context, method, path string, form url.Value
 	}
 	if response.StatusCode/100 != 2 {
 		defer response.Body.Close()
-		var answer struct{ Error, Message string }
 		text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-		if err == nil && json.Unmarshal(text, &answer) == nil && answer.Error+answer.Message != "" {
-			return nil, fmt.Errorf("%s: %s", response.Status, answer.Error+answer.Message)
+		reason := ""
+		if err == nil {
+			reason = reasonIn(text)
+		}
+		switch {
+		case reason != "":
+			return nil, fmt.Errorf("%s: %s", response.Status, reason)
+		case response.StatusCode == http.StatusNotFound && !isOurs(response): // the one that comes from a wrong address
+			return nil, notInfluxDB(response, "it does not know the path")
 		}
 		return nil, errors.New(response.Status)
 	}
 	return response, nil
 }
 
-// eachResult calls row for each row of an answer to InfluxQL, chunked or not.
-func eachResult(body io.Reader, row func(columns, []jsontext.Value) bool) error {
-	decoder := jsontext.NewDecoder(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// reasonIn returns the reason in the text of an answer that refuses something, if there is one.
+func reasonIn(text []byte) string {
+	var answer struct{ Error, Message string }
+	if json.Unmarshal(text, &answer) != nil {
+		return ""
+	}
+	return answer.Error + answer.Message
+}
+
+// eachResult calls row for each row of an answer to InfluxQL, chunked or not, and closes the
+// answer. An answer without a result, or one that ends before its results do, is an error: it
+// must not look as if there were no rows.
+func eachResult(response *http.Response, row func(columns, []jsontext.Value) bool) error {
+	defer response.Body.Close()
+	decoder := jsontext.NewDecoder(response.Body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	results, more := 0, false
 	for {
 		var chunk struct {
 			Error   string `json:"error"`
 			Results []struct {
-				Error  string `json:"error"`
-				Series []struct {
+				Error   string `json:"error"`
+				Partial bool   `json:"partial"`
+				Series  []struct {
 					Columns columns            `json:"columns"`
 					Values  [][]jsontext.Value `json:"values"`
+					Partial bool               `json:"partial"`
 				} `json:"series"`
 			} `json:"results"`
 		}
-		if err := jsonv2.UnmarshalDecode(decoder, &chunk); errors.Is(err, io.EOF) {
+		switch err := jsonv2.UnmarshalDecode(decoder, &chunk); {
+		case err == nil:
+		case errors.Is(err, io.EOF) && results == 0:
+			return notInfluxDB(response, "the answer is empty")
+		case errors.Is(err, io.EOF) && more:
+			return errors.New("InfluxDB's answer ends before its rows do; is there a limit of rows (max-row-limit), or a proxy that cuts answers?")
+		case errors.Is(err, io.EOF):
 			return nil
-		} else if err != nil {
+		case isSyntactic(err):
+			return fmt.Errorf("%w: %w", notInfluxDB(response, "that is no JSON"), err)
+		default:
 			return err
 		}
 		if chunk.Error != "" {
 			return errors.New(chunk.Error)
 		}
+		if len(chunk.Results) == 0 {
+			return notInfluxDB(response, "there is no result in it")
+		}
 		for _, result := range chunk.Results {
 			if result.Error != "" {
 				return errors.New(result.Error)
 			}
+			results++
+			more = result.Partial
 			for _, series := range result.Series {
+				more = more || series.Partial
 				for _, values := range series.Values {
 					if len(values) != len(series.Columns) {
 						return fmt.Errorf("a row of %d values under %d columns", len(values), len(series.Columns))
@@ -494,6 +542,14 @@ func eachResult(body io.Reader, row func(columns, []jsontext.Value) bool) error 
 			}
 		}
 	}
+}
+
+// isSyntactic reports whether a text is no JSON, or not of the form that was asked for. One that
+// ends too early is neither.
+func isSyntactic(err error) bool {
+	var syntactic *jsontext.SyntacticError
+	var semantic *jsonv2.SemanticError
+	return !errors.Is(err, io.ErrUnexpectedEOF) && (errors.As(err, &syntactic) || errors.As(err, &semantic))
 }
 
 // identifier quotes a name for InfluxQL.
