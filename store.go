@@ -2,6 +2,7 @@ package greentally
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -12,7 +13,7 @@ import (
 // concurrent use; package store/storetest checks them all against this contract.
 //
 // An error that is not a [*RefusedError] may pass (the network, a full disk); the
-// caller tries again.
+// caller tries again. One that wraps [ErrDamaged] does not pass by itself.
 type Store interface {
 	ReadingStore
 	DeviceDayStore
@@ -78,6 +79,30 @@ type AlertStore interface {
 	// Alerts returns a community's alerts that fired at from or later and before to, sorted
 	// by when they fired, rule, device and indicator. A zero time is no bound.
 	Alerts(ctx context.Context, community string, from, to time.Time) ([]Alert, error)
+}
+
+// ErrDamaged is wrapped by errors of a store whose data is damaged: trying again does not help,
+// somebody has to put another in its place. The error says which, and how.
+var ErrDamaged = errors.New("the store is damaged")
+
+// Mark says how far a journal has been taken over into a store. It is kept in the store itself,
+// so that it is lost with what it speaks of: a store that was replaced, emptied or brought back
+// from a backup says that it lacks what the journal still has.
+type Mark struct {
+	Journal  string // identity of the journal; empty if none has been taken over yet
+	Sequence uint64 // all of the journal up to and including this entry is in the store; 0 is nothing
+}
+
+// Marked is what a store can do that keeps a mark. A store need not.
+type Marked interface {
+	// Mark takes the place of the mark before. It is called when the readings of all entries
+	// up to the mark have been written; once it has returned, the mark is as durable as they are.
+	Mark(ctx context.Context, m Mark) error
+
+	// Marked returns the mark; it is the zero mark if the store is known to have begun empty and
+	// not to have been marked since. ok is false if nothing is known: the store has no mark, and
+	// may have readings, because an earlier version wrote them.
+	Marked(ctx context.Context) (m Mark, ok bool, err error)
 }
 
 // ReadingQuery selects readings of one device.

@@ -6,7 +6,8 @@
 // indicators, assessments, records and alerts are in a bucket of their own (measurements
 // device_day, indicator, assessment, record and alert): what dashboards show as fields of
 // their own, and the whole as JSON in the field json, from which it is read back. Months of
-// device-days are read from the field packed, which is short.
+// device-days are read from the field packed, which is short. Only InfluxDB's own answers
+// count: see ErrNotInfluxDB.
 //
 // The package retries nothing and buffers nothing: package ingest does, and must know.
 package influx

@@ -41,6 +41,42 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) greentally.Store { return open(t, server.URL(), fmt.Sprintf("test%d", n.Add(1))) })
 }
 
+func TestMarks(t *testing.T) {
+	server := testserver.Influxd(t)
+	run := func(statement string) func(*testing.T) {
+		return func(t *testing.T) { ask(t, server.URL(), "marks", statement) }
+	}
+	storetest.RunMarks(t, storetest.Lasting{
+		Open:   func(t *testing.T) greentally.Store { return open(t, server.URL(), "marks") },
+		Close:  func(*testing.T, greentally.Store) {}, // with the test
+		Unmark: run(`DROP MEASUREMENT "greentally-mark"`),
+		Delete: run(`DROP DATABASE "marks"`),
+	})
+}
+
+// TestMarkWithRetention marks a bucket that keeps things for the shortest time that there is.
+func TestMarkWithRetention(t *testing.T) {
+	s, err := influx.Open(t.Context(), influx.Config{URL: testserver.Influxd(t).URL(), Bucket: "brief", DerivedBucket: "brief",
+		CreateBuckets: true, Retention: time.Hour, DerivedRetention: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	want := greentally.Mark{Journal: "a", Sequence: 42}
+	if err := s.WriteAlerts(t.Context(), []greentally.Alert{{Community: "jiayuan", Rule: "r", Fired: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok, err := s.Marked(t.Context()); m != (greentally.Mark{}) || !ok || err != nil {
+		t.Errorf("without readings the mark is %+v, %v, %v; want the zero mark", m, ok, err)
+	}
+	if err := s.Mark(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok, err := s.Marked(t.Context()); m != want || !ok || err != nil {
+		t.Errorf("the mark is %+v, %v, %v; want %+v", m, ok, err, want)
+	}
+}
+
 var start = time.Date(2026, 10, 8, 0, 0, 0, 0, time.UTC)
 
 func readings(n int) []greentally.Reading {

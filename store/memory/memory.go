@@ -24,6 +24,7 @@ type Store struct {
 	assessed   map[monthKey][]byte
 	records    map[string][]byte
 	alerts     map[alertKey][]byte
+	mark       greentally.Mark
 }
 
 type series struct {
@@ -47,7 +48,10 @@ type alertKey struct {
 	fired int64
 }
 
-var _ greentally.Store = (*Store)(nil)
+var (
+	_ greentally.Store  = (*Store)(nil)
+	_ greentally.Marked = (*Store)(nil)
+)
 
 // WriteReadings stores the readings.
 func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading) error {
@@ -257,6 +261,24 @@ func (s *Store) Alerts(_ context.Context, community string, from, to time.Time) 
 	}
 	slices.SortFunc(all, greentally.CompareAlerts)
 	return all, nil
+}
+
+// Mark keeps the mark.
+func (s *Store) Mark(ctx context.Context, m greentally.Mark) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mark = m
+	return nil
+}
+
+// Marked returns the mark.
+func (s *Store) Marked(ctx context.Context) (greentally.Mark, bool, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.mark, true, ctx.Err()
 }
 
 // Close does nothing.

@@ -3,7 +3,8 @@
 //
 // Readings come from package ingest and are read back by the tallies; device-days,
 // indicators, assessments and records are read by reports. The
-// package computes nothing from them. Several processes may open the file at once.
+// package computes nothing from them. Several processes may open the file at once. A
+// damaged file is told by errors that wrap greentally.ErrDamaged.
 //
 // The tables can be read with the sqlite3 shell. For readings there is a view with a
 // row for each value:

@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"greentally"
 	"greentally/internal/rows"
@@ -26,6 +27,7 @@ import (
 
 // Store is a store in one SQLite file.
 type Store struct {
+	file  string
 	write *sql.DB // one connection
 	read  *sql.DB
 
@@ -38,10 +40,13 @@ type device struct {
 	kind string
 }
 
-var _ greentally.Store = (*Store)(nil)
+var (
+	_ greentally.Store  = (*Store)(nil)
+	_ greentally.Marked = (*Store)(nil)
+)
 
 // schemaVersion is in the file's user_version.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // totalsTable has the device-days without their hours, in the order in which a month is
 // read: that is several times faster than from device_days.
@@ -79,6 +84,17 @@ create table assessments (
 	assessment text not null, -- JSON
 	primary key (community, month, scheme)
 ) strict, without rowid;
+`
+
+// markTable has the mark, in one row. In a file that had readings before there were marks there
+// is none, until it is marked.
+const markTable = `
+create table mark (
+	one      integer primary key check (one = 1),
+	journal  text not null,
+	sequence integer not null
+) strict;
+insert into mark select 1, '', 0 where not exists (select 1 from readings);
 `
 
 const schema = `
@@ -131,23 +147,25 @@ create table records (
 	record    text not null -- JSON
 ) strict, without rowid;
 create index records_by_date on records (community, date);
-` + alertsTable + assessmentsTable
+` + alertsTable + assessmentsTable + markTable
 
-// Open opens the file, and makes it if it is not there.
+// Open opens the file, and makes it if it is not there. The error wraps
+// [greentally.ErrDamaged] if the file is damaged, or no SQLite file at all.
 func Open(ctx context.Context, file string) (*Store, error) {
 	dsn := func(pragmas ...string) string {
 		q := url.Values{"_pragma": append([]string{"busy_timeout(30000)", "foreign_keys(1)"}, pragmas...)}
 		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}).String()
 	}
-	// Each commit is synced: the journal forgets what is stored.
+	// Each commit is synced, the log of what is written ahead with it: the journal forgets what
+	// is stored.
 	write, err := sql.Open("sqlite", dsn("journal_mode(wal)", "synchronous(full)")+"&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("SQLite file %s: %w", file, err)
 	}
 	write.SetMaxOpenConns(1)
-	s := &Store{write: write, ids: map[device]int64{}}
+	s := &Store{file: file, write: write, ids: map[device]int64{}}
 	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("SQLite file %s: %w", file, err), write.Close())
+		return nil, errors.Join(fmt.Errorf("SQLite file %s: %w", file, s.told(err)), write.Close())
 	}
 	if s.read, err = sql.Open("sqlite", dsn("query_only(1)")); err != nil {
 		return nil, errors.Join(fmt.Errorf("SQLite file %s: %w", file, err), write.Close())
@@ -182,11 +200,30 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 			fallthrough
 		case 3:
-			_, err := tx.ExecContext(ctx, assessmentsTable+"pragma user_version = 4")
+			if _, err := tx.ExecContext(ctx, assessmentsTable); err != nil {
+				return err
+			}
+			fallthrough
+		case 4:
+			_, err := tx.ExecContext(ctx, markTable+"pragma user_version = 5")
 			return err
 		}
 		return fmt.Errorf("it was written by another version of greentally (schema %d, this one knows %d)", version, schemaVersion)
 	})
+}
+
+// told makes an error of SQLite say, and wrap [greentally.ErrDamaged], if the file is damaged.
+func (s *Store) told(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch code := e.Code(); {
+	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_IOERR_CORRUPTFS:
+		return fmt.Errorf("%w: file %s; stop greentally, move the file away together with %[2]s-wal and %[2]s-shm, and start again: what the journal still has is filled in, older readings come from a backup: %w",
+			greentally.ErrDamaged, s.file, err)
+	}
+	return err
 }
 
 // Close closes the file.
@@ -271,7 +308,7 @@ func (s *Store) WriteReadings(ctx context.Context, readings []greentally.Reading
 	})
 	if err != nil {
 		s.forgetIDs() // some may have been rolled back
-		return fmt.Errorf("write readings to SQLite: %w", err)
+		return fmt.Errorf("write readings to SQLite: %w", s.told(err))
 	}
 	if len(refused.Refused) > 0 {
 		return &refused
@@ -401,7 +438,7 @@ func (d *values) decode(text []byte) ([]greentally.Value, error) {
 func (s *Store) Readings(ctx context.Context, q greentally.ReadingQuery) iter.Seq2[greentally.Reading, error] {
 	return func(yield func(greentally.Reading, error) bool) {
 		if err := s.readings(ctx, q, yield); err != nil {
-			yield(greentally.Reading{}, fmt.Errorf("read readings of %s from SQLite: %w", q.DeviceKey, err))
+			yield(greentally.Reading{}, fmt.Errorf("read readings of %s from SQLite: %w", q.DeviceKey, s.told(err)))
 		}
 	}
 }
@@ -455,7 +492,31 @@ func (s *Store) readings(ctx context.Context, q greentally.ReadingQuery, yield f
 // Count returns how many readings there are.
 func (s *Store) Count(ctx context.Context) (n int64, err error) {
 	err = s.read.QueryRowContext(ctx, "select count(*) from readings").Scan(&n)
-	return n, err
+	return n, s.told(err)
+}
+
+// Mark keeps the mark.
+func (s *Store) Mark(ctx context.Context, m greentally.Mark) error {
+	_, err := s.write.ExecContext(ctx, `insert into mark values (1, ?, ?)
+		on conflict do update set journal = excluded.journal, sequence = excluded.sequence`, m.Journal, int64(m.Sequence)) //nolint:gosec // read back the same way
+	if err != nil {
+		return fmt.Errorf("write the mark to SQLite: %w", s.told(err))
+	}
+	return nil
+}
+
+// Marked returns the mark.
+func (s *Store) Marked(ctx context.Context) (m greentally.Mark, ok bool, err error) {
+	var sequence int64
+	err = s.read.QueryRowContext(ctx, "select journal, sequence from mark").Scan(&m.Journal, &sequence)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return greentally.Mark{}, false, nil
+	case err != nil:
+		return greentally.Mark{}, false, fmt.Errorf("read the mark from SQLite: %w", s.told(err))
+	}
+	m.Sequence = uint64(sequence) //nolint:gosec // written the same way
+	return m, true, nil
 }
 
 // WriteDeviceDays stores the device-days.
@@ -571,7 +632,7 @@ func (s *Store) Alerts(ctx context.Context, community string, from, to time.Time
 // writeJSON writes what do does, in one transaction.
 func (s *Store) writeJSON(ctx context.Context, what string, do func(*sql.Tx) error) error {
 	if err := s.transaction(ctx, do); err != nil {
-		return fmt.Errorf("write %s to SQLite: %w", what, err)
+		return fmt.Errorf("write %s to SQLite: %w", what, s.told(err))
 	}
 	return nil
 }
@@ -601,22 +662,22 @@ func upsert[T any](ctx context.Context, tx *sql.Tx, statement string, items []T,
 func list[T any](ctx context.Context, s *Store, what, statement string, args ...any) (items []T, err error) {
 	found, err := s.read.QueryContext(ctx, statement, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
+		return nil, fmt.Errorf("read %s from SQLite: %w", what, s.told(err))
 	}
 	defer found.Close()
 	decoder := rows.JSON[T]()
 	for found.Next() {
 		var text []byte
 		if err := found.Scan(&text); err != nil {
-			return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
+			return nil, fmt.Errorf("read %s from SQLite: %w", what, s.told(err))
 		}
 		decoder.Add(text)
 	}
 	if err := found.Err(); err != nil {
-		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
+		return nil, fmt.Errorf("read %s from SQLite: %w", what, s.told(err))
 	}
 	if items, err = decoder.Items(); err != nil {
-		return nil, fmt.Errorf("read %s from SQLite: %w", what, err)
+		return nil, fmt.Errorf("read %s from SQLite: %w", what, s.told(err))
 	}
 	return items, nil
 }

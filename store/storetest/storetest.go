@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) greentally.Store) {
 		"Assessments":         testAssessments,
 		"Records":             testRecords,
 		"Alerts":              testAlerts,
+		"Mark":                testMark,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -482,4 +483,80 @@ func testAlerts(t *testing.T, s greentally.Store) {
 		}
 		same(t, "the alerts with "+what, got, c.want)
 	}
+}
+
+// marked returns the mark of a store.
+func marked(t *testing.T, s greentally.Store) (greentally.Mark, bool) {
+	t.Helper()
+	m, ok, err := s.(greentally.Marked).Marked(t.Context())
+	if err != nil {
+		t.Fatalf("read the mark: %v", err)
+	}
+	return m, ok
+}
+
+func mark(t *testing.T, s greentally.Store, m greentally.Mark) {
+	t.Helper()
+	if err := s.(greentally.Marked).Mark(t.Context(), m); err != nil {
+		t.Fatalf("write the mark: %v", err)
+	}
+}
+
+// testMark is spared by stores that keep no mark.
+func testMark(t *testing.T, s greentally.Store) {
+	if _, ok := s.(greentally.Marked); !ok {
+		t.Skip("it keeps no mark")
+	}
+	if m, ok := marked(t, s); m != (greentally.Mark{}) || !ok {
+		t.Errorf("an empty store has the mark %+v, %v; want the zero mark", m, ok)
+	}
+	for _, want := range []greentally.Mark{{Journal: "a", Sequence: 1}, {Journal: "a", Sequence: 1}, {Journal: "a", Sequence: math.MaxUint64}, {Journal: "日志 'b\"", Sequence: 7}, {}} {
+		mark(t, s, want)
+		if m, ok := marked(t, s); m != want || !ok {
+			t.Errorf("the mark is %+v, %v; want %+v", m, ok, want)
+		}
+	}
+	write(t, s, reading(bin, start, number("mass_kg", 1)))
+	same(t, "what was written", read(t, s, query(time.Time{}, time.Time{})), []greentally.Reading{reading(bin, start, number("mass_kg", 1))})
+}
+
+// Lasting is a store that outlives the process, for [RunMarks].
+type Lasting struct {
+	Open   func(t *testing.T) greentally.Store // with what it has
+	Close  func(t *testing.T, s greentally.Store)
+	Delete func(t *testing.T) // all that it has
+	Unmark func(t *testing.T) // takes the mark away, as if an earlier version had written all
+}
+
+// RunMarks checks that a mark is lost with the readings, and only then.
+func RunMarks(t *testing.T, l Lasting) {
+	want := greentally.Mark{Journal: "a", Sequence: 42}
+	s := l.Open(t)
+	write(t, s, reading(bin, start, number("mass_kg", 1)))
+	mark(t, s, want)
+	l.Close(t, s)
+
+	s = l.Open(t)
+	if m, ok := marked(t, s); m != want || !ok {
+		t.Errorf("opened again, the mark is %+v, %v; want %+v", m, ok, want)
+	}
+	l.Close(t, s)
+
+	l.Unmark(t)
+	s = l.Open(t)
+	if m, ok := marked(t, s); m != (greentally.Mark{}) || ok {
+		t.Errorf("what an earlier version wrote has the mark %+v, %v; want none", m, ok)
+	}
+	mark(t, s, want)
+	if m, ok := marked(t, s); m != want || !ok {
+		t.Errorf("marked at last, the mark is %+v, %v; want %+v", m, ok, want)
+	}
+	l.Close(t, s)
+
+	l.Delete(t)
+	s = l.Open(t)
+	if m, ok := marked(t, s); m != (greentally.Mark{}) || !ok {
+		t.Errorf("deleted, the mark is %+v, %v; want the zero mark", m, ok)
+	}
+	l.Close(t, s)
 }
