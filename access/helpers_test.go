@@ -21,7 +21,7 @@ var now = time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)
 // stream starts a JetStream in the folder, until stop.
 func stream(t testing.TB, dir string) (js jetstream.JetStream, stop func()) {
 	t.Helper()
-	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
+	server, err := embeddednats.Start(dir, embeddednats.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func TestNotifiesThroughAWebhook(t *testing.T) {
 
 // TestSurvivesAKill kills the process, with its state in JetStream.
 func TestSurvivesAKill(t *testing.T) {
-	server, err := embeddednats.Start(t.TempDir(), quiet())
+	server, err := embeddednats.Start(t.TempDir(), embeddednats.Options{Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}

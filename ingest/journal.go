@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+	"golang.org/x/sync/semaphore"
 
 	"greentally"
 )
@@ -29,8 +33,14 @@ type Delivery struct {
 // JournalConfig says how much the journal keeps.
 type JournalConfig struct {
 	MaxBytes int64         // disk budget; when it is full of entries not yet taken, nothing more is acknowledged
-	Keep     time.Duration // how long entries stay, if the budget allows; those not yet taken by all followers stay anyway
-	Replicas int           // copies in a cluster; 0 and 1 mean one
+	Keep     time.Duration // how long entries stay, if the budget allows; those not yet kept by all followers stay anyway
+
+	// Trouble is told of what keeps the journal from taking messages, again while it lasts, and nil
+	// when that is over. ClockTrouble is told when the clock jumped, and nil when it did not for an
+	// hour. Both may be nil.
+	Trouble, ClockTrouble func(error)
+	// Now is the clock; time.Now if it is nil.
+	Now func() time.Time
 }
 
 // Journal keeps messages as they came. Many messages make one entry of a JetStream
@@ -41,13 +51,20 @@ type Journal struct {
 	metrics *Metrics
 	log     *slog.Logger
 
-	queue   chan Delivery
-	closing chan struct{}
-	submits sync.RWMutex // read-locked while something is put into queue, which closes under the lock
-	close   sync.Once
-	done    chan struct{}
+	queue    chan Delivery
+	room     *semaphore.Weighted // in bytes, for what is in queue or being written
+	closing  chan struct{}
+	giveUp   chan struct{}
+	submits  sync.RWMutex // read-locked while something is put into queue, which closes under the lock
+	close    sync.Once
+	stopping sync.Once
+	done     chan struct{}
+	full     chan struct{} // holds a value when an entry found no room
+	pressed  atomic.Bool   // there is little room, or none: followers are to keep what they have at once
 
 	last       time.Time // the stamp given last; used by run alone
+	read       time.Time // when the clock was read last, with its monotonic part; used by run alone
+	jumped     time.Time // when the clock jumped last, zero if nobody needs to know any more; used by run alone
 	maxPayload int
 }
 
@@ -57,31 +74,47 @@ const (
 
 	entryMessages = 4096    // most messages in an entry
 	entryBytes    = 1 << 20 // an entry is closed when it reaches this size
+
+	// queueBytes is how many bytes of messages wait for the disk, at most; who has more waits.
+	queueBytes = 32 << 20
+	// clockSlack is how far the clock may be behind what was stamped before, or jump ahead, before
+	// somebody is told.
+	clockSlack = time.Minute
+	// clockTold is for how long that is told.
+	clockTold = time.Hour
 )
 
 // ErrClosed is given to the Ack of what was not yet in the journal when it closed.
 var ErrClosed = errors.New("the journal is closed")
 
 // OpenJournal opens the journal, and makes it if it is not there.
-func OpenJournal(ctx context.Context, js jetstream.JetStream, config JournalConfig, metrics *Metrics, log *slog.Logger) (*Journal, error) {
-	stream, err := openStream(ctx, js, jetstream.StreamConfig{
+func OpenJournal(ctx context.Context, streams Streams, config JournalConfig, metrics *Metrics, log *slog.Logger) (*Journal, error) {
+	for _, told := range []*func(error){&config.Trouble, &config.ClockTrouble} {
+		if *told == nil {
+			*told = func(error) {}
+		}
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	stream, err := openStream(ctx, streams, jetstream.StreamConfig{
 		Name:        journalStream,
 		Description: "MQTT messages as they came",
 		Subjects:    []string{journalSubject},
 		Storage:     jetstream.FileStorage,
 		MaxBytes:    config.MaxBytes,
 		Discard:     jetstream.DiscardNew,
-		Replicas:    max(1, config.Replicas),
 		Duplicates:  time.Minute,
-	}, 64, log) // entries of up to a megabyte
+	}, 8, metrics, log) // entries of up to a megabyte, or of one message of up to four
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{
 		stream: stream, config: config, metrics: metrics, log: log,
-		queue: make(chan Delivery, entryMessages), closing: make(chan struct{}), done: make(chan struct{}),
+		queue: make(chan Delivery, entryMessages), room: semaphore.NewWeighted(queueBytes),
+		closing: make(chan struct{}), giveUp: make(chan struct{}), done: make(chan struct{}), full: make(chan struct{}, 1),
 		// Leave room for a full last message, its topic of up to 64 KiB, and framing.
-		maxPayload: int(js.Conn().MaxPayload())/2 - 72<<10,
+		maxPayload: int(streams.JetStream.Conn().MaxPayload())/2 - 72<<10,
 	}
 	if j.last, err = j.lastStamp(ctx); err != nil {
 		return nil, err
@@ -98,32 +131,61 @@ func (j *Journal) lastStamp(ctx context.Context) (time.Time, error) {
 	}
 	state := st.CachedInfo().State
 	last := state.LastTime
-	if state.Msgs > 0 {
-		msg, err := st.GetMsg(ctx, state.LastSeq)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("stream %s entry %d: %w", journalStream, state.LastSeq, err)
-		}
-		messages, err := decodeEntry(msg.Data)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("stream %s entry %d: %w", journalStream, state.LastSeq, err)
-		}
-		for _, m := range messages {
-			if m.Received.After(last) {
-				last = m.Received
-			}
+	if state.Msgs == 0 {
+		return last, nil
+	}
+	msg, err := st.GetMsg(ctx, state.LastSeq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		j.log.Error("the last entry of the journal cannot be read; its time stands in for those of its messages", "entry", state.LastSeq, "time", last)
+		return last, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("stream %s entry %d: %w", journalStream, state.LastSeq, err)
+	}
+	messages, err := decodeEntry(msg.Data)
+	if err != nil {
+		j.log.Error("the last entry of the journal is damaged; its time stands in for those of its messages", "entry", state.LastSeq, "time", last, "error", err)
+		return last, nil
+	}
+	for _, m := range messages {
+		if m.Received.After(last) {
+			last = m.Received
 		}
 	}
 	return last, nil
 }
 
+// ID tells this journal from another, also from one that was made anew in its place.
+func (j *Journal) ID() string {
+	j.stream.mu.Lock()
+	defer j.stream.mu.Unlock()
+	return strconv.FormatInt(j.stream.id, 10)
+}
+
 // Submit hands a message to the journal. It returns when there is room for it in
 // the queue, which is well before it is on disk; Ack tells of that. An error means
 // that ctx is done or the journal closed, and that Ack will not be called.
+//
+// Messages of at most 32 MiB wait for the disk at a time; Submit waits until there is room.
 func (j *Journal) Submit(ctx context.Context, d Delivery) error {
+	if over := len(d.Message.Payload) - j.maxPayload; over > 0 {
+		// A copy, so that the rest is not kept in memory.
+		d.Message.Payload, d.Message.Cut = bytes.Clone(d.Message.Payload[:j.maxPayload]), d.Message.Cut+over
+	}
+	size := min(int64(weight(d.Message)), queueBytes)
+	if err := j.room.Acquire(ctx, size); err != nil {
+		return err
+	}
+	ack := d.Ack
+	d.Ack = func(err error) {
+		j.room.Release(size)
+		ack(err)
+	}
 	j.submits.RLock()
 	defer j.submits.RUnlock()
 	select {
 	case <-j.closing:
+		j.room.Release(size)
 		return ErrClosed
 	default:
 	}
@@ -131,8 +193,10 @@ func (j *Journal) Submit(ctx context.Context, d Delivery) error {
 	case j.queue <- d:
 		return nil
 	case <-j.closing:
+		j.room.Release(size)
 		return ErrClosed
 	case <-ctx.Done():
+		j.room.Release(size)
 		return ctx.Err()
 	}
 }
@@ -157,6 +221,11 @@ func (j *Journal) Append(ctx context.Context, messages ...greentally.Message) er
 	}
 	return nil
 }
+
+// GiveUp makes the journal try no longer what does not work: a message that is not on disk by then
+// is written if that works at once, and else is its sender's to keep. It is for when the sources
+// stop, which wait for their messages.
+func (j *Journal) GiveUp() { j.stopping.Do(func() { close(j.giveUp) }) }
 
 // Close makes the journal take nothing more, and returns when all that it took is
 // on disk and acknowledged, or ctx is done.
@@ -202,23 +271,53 @@ func (j *Journal) run() {
 // weight is about how many bytes a message takes in an entry.
 func weight(m greentally.Message) int { return len(m.Payload) + len(m.Topic) + 32 }
 
-// write appends one entry and returns when it is synced. It tries until it works or
-// the journal is closing: a journal that is full or out of reach acknowledges
+// stamp returns the time at which a message is received: now, and strictly later than all before,
+// so that messages without a time of their own keep apart. A clock that was ahead and is right
+// again must not go on being wrong, so what it stamped counts only if it is not too far away.
+func (j *Journal) stamp() time.Time {
+	before, read := j.read, j.config.Now()
+	j.read = read
+	if !before.IsZero() {
+		// What the clock says went by, less what did.
+		if jump := read.Round(0).Sub(before.Round(0)) - read.Sub(before); jump.Abs() > clockSlack {
+			j.clockJumped(read, fmt.Errorf("the clock was set from %s to %s, or the machine slept; messages without a time of their own are stamped by it",
+				before.UTC().Format(time.RFC3339), read.UTC().Format(time.RFC3339)))
+		}
+	}
+	if !j.jumped.IsZero() && read.Sub(j.jumped) > clockTold {
+		j.jumped = time.Time{}
+		j.config.ClockTrouble(nil)
+	}
+	now := read.UTC().Round(0)
+	switch ahead := j.last.Sub(now); {
+	case ahead > clockSlack:
+		j.clockJumped(read, fmt.Errorf("the clock says %s, and messages before were stamped up to %s: it was ahead then, or is behind now; look at the time of this machine, and for readings that are dated later than now",
+			now.Format(time.RFC3339), j.last.UTC().Format(time.RFC3339)))
+		j.last = now
+	case ahead >= 0:
+		j.last = j.last.Add(1)
+	default:
+		j.last = now
+	}
+	return j.last
+}
+
+func (j *Journal) clockJumped(now time.Time, err error) {
+	j.jumped = now
+	j.metrics.clockJumps.Inc()
+	j.log.Error("the clock jumped", "error", err)
+	j.config.ClockTrouble(err)
+}
+
+// write appends one entry and returns when it is synced. It tries until it works, or
+// the journal is closing or gives up: a journal that is full or out of reach acknowledges
 // nothing, so the senders keep their messages.
 func (j *Journal) write(batch []Delivery) error {
 	messages := make([]greentally.Message, len(batch))
 	for i, d := range batch {
 		m := d.Message
 		if m.Received.IsZero() {
-			// Strictly increasing, so that messages without a time of their own keep apart.
-			now := time.Now().UTC().Round(0)
-			if !now.After(j.last) {
-				now = j.last.Add(1)
-			}
-			j.last, m.Received = now, now
-		}
-		if over := len(m.Payload) - j.maxPayload; over > 0 {
-			m.Payload, m.Cut = m.Payload[:j.maxPayload], m.Cut+over
+			m.Received = j.stamp()
 		}
 		messages[i] = m
 	}
@@ -230,14 +329,24 @@ func (j *Journal) write(batch []Delivery) error {
 	wait := 50 * time.Millisecond
 	for attempt := 1; ; attempt++ {
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		_, err := j.stream.js.Publish(ctx, journalSubject, data, jetstream.WithMsgID(id))
-		cancel()
+		err := j.try(data, id)
 		if err == nil {
 			j.metrics.journaled(messages, time.Since(start))
+			j.config.Trouble(nil)
 			return nil
 		}
 		j.metrics.journalErrors.Inc()
+		if IsFull(err) {
+			j.pressed.Store(true)
+			select {
+			case j.full <- struct{}{}:
+			default: // it is known
+			}
+			err = fmt.Errorf("it is full of entries that a follower has not taken, see: greentally status: %w", err)
+		}
+		if attempt >= 3 { // what is over in a moment is no trouble
+			j.config.Trouble(fmt.Errorf("the journal does not take messages, and nothing is acknowledged: %w", err))
+		}
 		if attempt == 1 || attempt%20 == 0 {
 			j.log.Warn("journal does not take messages; nothing is acknowledged until it does",
 				"error", err, "messages", len(messages), "attempt", attempt)
@@ -246,9 +355,46 @@ func (j *Journal) write(batch []Delivery) error {
 		case <-time.After(wait):
 		case <-j.closing:
 			return ErrClosed
+		case <-j.giveUp:
+			return ErrClosed
 		}
 		wait = min(2*wait, 5*time.Second)
+		if IsFull(err) { // room is made soon
+			wait = min(wait, 200*time.Millisecond)
+		}
 	}
+}
+
+// try tries to append an entry once.
+func (j *Journal) try(data []byte, id string) error {
+	within := 5 * time.Second
+	select {
+	case <-j.giveUp:
+		within = time.Second
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	done := make(chan struct{})
+	defer close(done)
+	go func() { // an attempt that is under way ends soon after it is given up
+		select {
+		case <-j.giveUp:
+			select {
+			case <-time.After(time.Second):
+				cancel()
+			case <-done:
+			}
+		case <-done:
+		}
+	}()
+	return j.stream.append(ctx, data, jetstream.WithMsgID(id))
+}
+
+// IsFull reports whether an error says that the journal's budget is used up.
+func IsFull(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && strings.Contains(api.Description, "maximum bytes exceeded")
 }
 
 // Entry is one entry of the journal, as followers see it.
@@ -265,16 +411,20 @@ const followMessages = 5000
 // Follow hands the entries after the follower's place to handle, in order, until
 // ctx is done or handle fails. When handle returns nil the follower's place moves
 // on, and what was handed over does not come again.
-func (j *Journal) Follow(ctx context.Context, follower string, handle func(context.Context, []Entry) error) error {
-	return j.FollowKept(ctx, follower, func(ctx context.Context, entries []Entry) (uint64, error) {
-		return entries[len(entries)-1].Sequence, handle(ctx, entries)
-	})
+func (j *Journal) Follow(ctx context.Context, name string, handle func(context.Context, []Entry) error) error {
+	return j.follow(ctx, name, handle, nil)
 }
 
-// FollowKept is Follow for a follower that keeps what it makes of the entries now and then:
-// handle returns the sequence of the entry up to which that is kept, and the place moves
-// there. What was handed over since then comes again when it follows anew.
-func (j *Journal) FollowKept(ctx context.Context, follower string, handle func(context.Context, []Entry) (kept uint64, err error)) error {
+// FollowKept is Follow for a follower that keeps what it makes of the entries now and then, in
+// its own time. kept returns the sequence up to which that is kept; it is asked after each
+// handing over and once a second, and the place moves there. What was handed over since then
+// comes again when it follows anew. urgent says that the journal needs the room of what was
+// handled last: the follower is to keep what it has now.
+func (j *Journal) FollowKept(ctx context.Context, name string, handle func(context.Context, []Entry) error, kept func(ctx context.Context, urgent bool) uint64) error {
+	return j.follow(ctx, name, handle, func(ctx context.Context) uint64 { return kept(ctx, j.pressed.Load()) })
+}
+
+func (j *Journal) follow(ctx context.Context, name string, handle func(context.Context, []Entry) error, kept func(context.Context) uint64) error {
 	parse := func(data []byte) (Entry, int) {
 		messages, err := decodeEntry(data)
 		if err != nil {
@@ -283,14 +433,57 @@ func (j *Journal) FollowKept(ctx context.Context, follower string, handle func(c
 		}
 		return Entry{Messages: messages}, len(messages)
 	}
-	return follow(ctx, j.stream, follower, parse, followMessages, func(ctx context.Context, batch []entry[Entry]) (uint64, error) {
+	return follow(ctx, j.stream, follower[Entry]{name: name, parse: parse, most: followMessages, kept: kept, handle: func(ctx context.Context, batch []entry[Entry]) error {
 		entries := make([]Entry, len(batch))
 		for i, e := range batch {
 			entries[i] = e.value
 			entries[i].Sequence = e.sequence
 		}
 		return handle(ctx, entries)
-	})
+	}})
+}
+
+// SetBack has a follower take the entries after a sequence again. It returns how many entries
+// come again, 0 if the follower is not further than that.
+func (j *Journal) SetBack(ctx context.Context, name string, sequence uint64) (again uint64, err error) {
+	from, err := j.stream.setBack(ctx, name, sequence)
+	if err != nil || from <= sequence {
+		return 0, err
+	}
+	info, err := j.stream.info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	first := max(info.State.FirstSeq, 1) - 1
+	return max(from, first) - min(max(sequence, first), from), nil
+}
+
+// SetBackTo has a follower take again the entries that were appended at t or later. It returns how
+// many these are, and when the first of the journal was appended: what came before that is not
+// in it any more.
+func (j *Journal) SetBackTo(ctx context.Context, name string, t time.Time) (again uint64, first time.Time, err error) {
+	info, err := j.stream.info(ctx)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	state := info.State
+	sequence, err := j.stream.since(ctx, t, state.FirstSeq, state.LastSeq+1)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	again, err = j.SetBack(ctx, name, max(sequence, 1)-1)
+	return again, state.FirstTime, err
+}
+
+// Place returns the sequence up to which a follower has taken the journal, as it is kept on disk,
+// and the first one that is there; 0 for a follower that was never here.
+func (j *Journal) Place(ctx context.Context, name string) (sequence, first uint64, err error) {
+	info, err := j.stream.info(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	at, err := j.stream.place(ctx, name)
+	return at.sequence, info.State.FirstSeq, err
 }
 
 // Lags returns how far each follower in this process is behind.
@@ -299,14 +492,27 @@ func (j *Journal) Lags(ctx context.Context) (map[string]Lag, error) { return j.s
 // Tidy removes entries that every follower has taken and that are older than the
 // journal keeps, or for which its budget has no room. It runs until ctx is done.
 func (j *Journal) Tidy(ctx context.Context) error {
-	ticker := time.NewTicker(10 * time.Second)
-	defer ticker.Stop()
+	const often, seldom = 200 * time.Millisecond, 10 * time.Second
 	for {
-		if err := j.stream.tidy(ctx, j.config.Keep, j.config.MaxBytes); err != nil && ctx.Err() == nil {
+		pressed, err := j.stream.tidy(ctx, j.config.Keep, j.config.MaxBytes)
+		if err != nil && ctx.Err() == nil {
 			j.log.Warn("journal was not tidied; it is tried again", "error", err)
 		}
+		wait := seldom
+		if err == nil {
+			j.pressed.Store(pressed)
+		}
+		if j.pressed.Load() {
+			wait = often
+		}
 		select {
-		case <-ticker.C:
+		case <-time.After(wait):
+		case <-j.full:
+			select { // not all the time
+			case <-time.After(often):
+			case <-ctx.Done():
+				return nil
+			}
 		case <-ctx.Done():
 			return nil
 		}

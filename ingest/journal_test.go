@@ -21,7 +21,7 @@ import (
 // newJetStream starts an embedded server on dir and stops it with the test.
 func newJetStream(t testing.TB, dir string) (jetstream.JetStream, func()) {
 	t.Helper()
-	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
+	server, err := embeddednats.Start(dir, embeddednats.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func newJetStream(t testing.TB, dir string) (jetstream.JetStream, func()) {
 
 func openJournal(t testing.TB, js jetstream.JetStream, config ingest.JournalConfig) *ingest.Journal {
 	t.Helper()
-	j, err := ingest.OpenJournal(t.Context(), js, config, ingest.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	j, err := ingest.OpenJournal(t.Context(), ingest.Streams{JetStream: js}, config, ingest.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestFollowerGetsAgainWhatItHasNotKept(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var kept uint64
-		err := j.FollowKept(ctx, "alerts", func(_ context.Context, entries []ingest.Entry) (uint64, error) {
+		err := j.FollowKept(ctx, "alerts", func(_ context.Context, entries []ingest.Entry) error {
 			for _, e := range entries {
 				for _, m := range e.Messages {
 					seen = append(seen, string(m.Payload))
@@ -157,8 +157,8 @@ func TestFollowerGetsAgainWhatItHasNotKept(t *testing.T) {
 			if seen[len(seen)-1] == "5" {
 				cancel()
 			}
-			return kept, nil
-		})
+			return nil
+		}, func(context.Context, bool) uint64 { return kept })
 		if err != nil {
 			t.Fatal(err)
 		}

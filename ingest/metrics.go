@@ -17,6 +17,8 @@ type Metrics struct {
 	entries       prometheus.Counter
 	appendSeconds prometheus.Histogram
 	journalErrors prometheus.Counter
+	lost          *prometheus.CounterVec
+	clockJumps    prometheus.Counter
 
 	stored       prometheus.Counter
 	deadLettered *prometheus.CounterVec
@@ -41,6 +43,10 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12)}),
 		journalErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "greentally_journal_append_errors_total", Help: "Failed tries to append to the journal; each is tried again."}),
+		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "greentally_journal_lost_entries_total", Help: "Entries of the journal, or of the queue of what is to be tallied, that were acknowledged and are gone before a follower took them."}, []string{"follower"}),
+		clockJumps: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "greentally_clock_jumps_total", Help: "Times that the clock of this machine was set by more than a minute, as far as messages show it."}),
 		stored: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "greentally_readings_stored_total", Help: "Readings written to the store, repetitions included."}),
 		deadLettered: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -57,7 +63,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		greentally.TooLarge, greentally.AbsurdTime, greentally.ImpossibleValue, greentally.RefusedByStore} {
 		m.deadLettered.WithLabelValues(string(reason)) // so that it shows as 0
 	}
-	registerer.MustRegister(m.received, m.messages, m.entries, m.appendSeconds, m.journalErrors,
+	registerer.MustRegister(m.received, m.messages, m.entries, m.appendSeconds, m.journalErrors, m.lost, m.clockJumps,
 		m.stored, m.deadLettered, m.storeSeconds, m.storeErrors, m.lag, m.latest)
 	return m
 }
@@ -83,6 +89,8 @@ type lagCollector struct {
 var (
 	lagEntries = prometheus.NewDesc("greentally_follower_lag_entries",
 		"Journal entries that a follower has not taken yet.", []string{"follower"}, nil)
+	unkeptEntries = prometheus.NewDesc("greentally_follower_unkept_entries",
+		"Journal entries that a follower has not kept on disk yet, and that cannot be removed.", []string{"follower"}, nil)
 	lagSeconds = prometheus.NewDesc("greentally_follower_lag_seconds",
 		"Age of the last entry that a follower took, if it is behind; else 0.", []string{"follower"}, nil)
 	latestSeconds = prometheus.NewDesc("greentally_last_reading_timestamp_seconds",
@@ -95,7 +103,11 @@ func (c *lagCollector) set(lags func(context.Context) (map[string]Lag, error)) {
 	c.lags = lags
 }
 
-func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) { ch <- lagEntries; ch <- lagSeconds }
+func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- lagEntries
+	ch <- unkeptEntries
+	ch <- lagSeconds
+}
 
 func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
@@ -113,6 +125,7 @@ func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for follower, lag := range all {
 		ch <- prometheus.MustNewConstMetric(lagEntries, prometheus.GaugeValue, float64(lag.Entries), follower)
+		ch <- prometheus.MustNewConstMetric(unkeptEntries, prometheus.GaugeValue, float64(lag.Unkept), follower)
 		ch <- prometheus.MustNewConstMetric(lagSeconds, prometheus.GaugeValue, time.Duration(lag.Age).Seconds(), follower)
 	}
 }

@@ -32,14 +32,16 @@ const (
 )
 
 // OpenTouches opens the queue, and makes it if it is not there.
-func OpenTouches(ctx context.Context, js jetstream.JetStream, replicas int, log *slog.Logger) (*Touches, error) {
-	stream, err := openStream(ctx, js, jetstream.StreamConfig{
+//
+// Of touches that were lost wrong is told; the device-days that they were of can be computed by
+// nobody but who has the readings written again.
+func OpenTouches(ctx context.Context, streams Streams, metrics *Metrics, log *slog.Logger) (*Touches, error) {
+	stream, err := openStream(ctx, streams, jetstream.StreamConfig{
 		Name:        touchStream,
 		Description: "Stretches of time of devices that are to be tallied again",
 		Subjects:    []string{touchSubject},
 		Storage:     jetstream.FileStorage,
-		Replicas:    max(1, replicas),
-	}, 4096, log)
+	}, 256, metrics, log) // entries of up to some dozens of kilobytes
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func (t *Touches) put(ctx context.Context, touches []Touch) error {
 	if err != nil {
 		return fmt.Errorf("BUG: touches: %w", err)
 	}
-	if _, err := t.stream.js.Publish(ctx, touchSubject, data); err != nil {
+	if err := t.stream.append(ctx, data); err != nil {
 		return fmt.Errorf("queue device-days to be tallied: %w", err)
 	}
 	return nil
@@ -80,7 +82,7 @@ const followTouches = 200_000
 
 // Follow hands touches to handle until ctx is done or handle fails. What was handled
 // is gone from the queue; what was not comes again.
-func (t *Touches) Follow(ctx context.Context, follower string, handle func(context.Context, []Touch) error) error {
+func (t *Touches) Follow(ctx context.Context, name string, handle func(context.Context, []Touch) error) error {
 	parse := func(data []byte) ([]Touch, int) {
 		var wire []wireTouch
 		if err := cbor.Unmarshal(data, &wire); err != nil {
@@ -94,20 +96,20 @@ func (t *Touches) Follow(ctx context.Context, follower string, handle func(conte
 		}
 		return touches, len(touches)
 	}
-	return follow(ctx, t.stream, follower, parse, followTouches, func(ctx context.Context, batch []entry[[]Touch]) (uint64, error) {
+	return follow(ctx, t.stream, follower[[]Touch]{name: name, parse: parse, most: followTouches, handle: func(ctx context.Context, batch []entry[[]Touch]) error {
 		var touches []Touch
 		for _, e := range batch {
 			touches = append(touches, e.value...)
 		}
 		if err := handle(ctx, touches); err != nil {
-			return 0, err
+			return err
 		}
 		// One follower at a time: all before this entry was handled, too.
-		if err := t.stream.tidy(ctx, 0, 0); err != nil && ctx.Err() == nil {
+		if _, err := t.stream.tidy(ctx, 0, 0); err != nil && ctx.Err() == nil {
 			t.stream.log.Warn("queue of touched device-days was not tidied; it is tried again", "error", err)
 		}
-		return batch[len(batch)-1].sequence, nil
-	})
+		return nil
+	}})
 }
 
 // Lags returns how far each follower in this process is behind.

@@ -14,6 +14,7 @@ import (
 type Watch struct {
 	Decode Decode
 	Seen   func(community string) // is told of what came; may be nil
+	Now    func() time.Time       // time.Now if it is nil
 
 	mu     sync.RWMutex
 	latest map[greentally.DeviceKey]*latest
@@ -47,13 +48,18 @@ func (w *Watch) Set(readings ...greentally.Reading) {
 	if w.latest == nil {
 		w.latest = map[greentally.DeviceKey]*latest{}
 	}
+	now := time.Now()
+	if w.Now != nil {
+		now = w.Now()
+	}
+	absurd := now.Add(clocksDiffer)
 	for _, r := range readings {
 		known := w.latest[r.DeviceKey]
 		if known == nil {
 			known = &latest{times: map[string]time.Time{}}
 			w.latest[r.DeviceKey] = known
 		}
-		known.add(r)
+		known.add(r, absurd)
 	}
 }
 
@@ -64,10 +70,18 @@ type latest struct {
 	measured time.Time            // of the latest reading that measures something; zero if there is none
 }
 
-func (l *latest) add(r greentally.Reading) {
+// clocksDiffer is by how much the clock of a device may be ahead of ours and still be believed.
+const clocksDiffer = 10 * time.Minute
+
+// add takes note of a reading. One that is older than what is known changes nothing, unless that is
+// dated absurdly: by a clock that was ahead then.
+func (l *latest) add(r greentally.Reading, absurd time.Time) {
+	older := func(than time.Time) bool {
+		return r.Time.Before(than) && !(than.After(absurd) && !r.Time.After(absurd))
+	}
 	values := slices.Clone(l.reading.Values) // others may hold the ones before
 	for _, v := range r.Values {
-		if r.Time.Before(l.times[v.Quantity]) {
+		if older(l.times[v.Quantity]) {
 			continue
 		}
 		l.times[v.Quantity] = r.Time
@@ -78,7 +92,7 @@ func (l *latest) add(r greentally.Reading) {
 		}
 	}
 	greentally.SortValues(values)
-	if r.Measures() && !r.Time.Before(l.measured) {
+	if r.Measures() && !older(l.measured) {
 		l.reading, l.measured = r, r.Time
 	} else if l.measured.IsZero() {
 		l.reading = r

@@ -22,8 +22,11 @@ type Decode func(greentally.Message) ([]greentally.Reading, error)
 // The order of its work makes it safe to be killed anywhere: readings, then touches,
 // then dead letters, then its place; each can be done twice.
 type Writer struct {
-	Decode      Decode
-	Store       ReadingWriter
+	Decode Decode
+	Store  ReadingWriter
+	// Mark has the store remember up to which entry it has the journal; may be nil. It is called now
+	// and then, after what is before that entry was written.
+	Mark func(ctx context.Context, sequence uint64) error
 	DeadLetters interface {
 		Put(context.Context, []greentally.DeadLetter) error
 	}
@@ -33,8 +36,14 @@ type Writer struct {
 	// Unknown is told of messages from devices that are not in the registry.
 	Unknown func(context.Context, greentally.Message) error
 
+	// Trouble is told of an error that keeps the store from being written, again while it lasts, and
+	// nil when that is over; may be nil.
+	Trouble func(error)
+
 	Metrics *Metrics
 	Log     *slog.Logger
+
+	marked time.Time // when the store was marked last
 }
 
 // ReadingWriter is the part of the store that the writer needs.
@@ -78,7 +87,30 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 			}
 		}
 	}
-	return w.flush(ctx, &b)
+	if err := w.flush(ctx, &b); err != nil {
+		return err
+	}
+	return w.mark(ctx, entries[len(entries)-1].Sequence)
+}
+
+// markEvery is how often the store is marked. What it was given since then it is given again if it
+// loses its end.
+const markEvery = 10 * time.Second
+
+func (w *Writer) mark(ctx context.Context, sequence uint64) error {
+	if w.Mark == nil || time.Since(w.marked) < markEvery {
+		return nil
+	}
+	err := retry.Do(ctx, w.Log, "mark in the store up to where it has the journal", func() error { return w.Mark(ctx, sequence) })
+	w.marked = time.Now()
+	return err
+}
+
+// tell tells of an error by which the store was not written, once it is one that lasts.
+func (w *Writer) tell(err error, attempt int) {
+	if w.Trouble != nil && (err == nil || attempt >= 3 || errors.Is(err, greentally.ErrDamaged)) {
+		w.Trouble(err)
+	}
 }
 
 // batch is what is written at once.
@@ -96,14 +128,18 @@ type source struct {
 func (w *Writer) flush(ctx context.Context, b *batch) error {
 	if len(b.readings) > 0 {
 		var refused *greentally.RefusedError
+		attempt := 0
 		err := retry.Do(ctx, w.Log, "write readings to the store", func() error {
 			start := time.Now()
+			attempt++
 			err := w.Store.WriteReadings(ctx, b.readings)
 			if err == nil || errors.As(err, &refused) {
 				w.Metrics.storeSeconds.Observe(time.Since(start).Seconds())
+				w.tell(nil, attempt)
 				return nil
 			}
 			w.Metrics.storeErrors.Inc()
+			w.tell(err, attempt)
 			return err
 		})
 		if err != nil {

@@ -72,7 +72,7 @@ func newWriter(t *testing.T, store ingest.ReadingWriter) (*ingest.Writer, *inges
 	if err != nil {
 		t.Fatal(err)
 	}
-	touches, err := ingest.OpenTouches(t.Context(), js, 1, slog.New(slog.DiscardHandler))
+	touches, err := ingest.OpenTouches(t.Context(), ingest.Streams{JetStream: js}, ingest.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

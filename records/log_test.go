@@ -31,7 +31,7 @@ func open(t *testing.T, dir string) (*records.Log, func()) {
 
 func openWith(t *testing.T, dir string, accept func(greentally.Record) error) (*records.Log, func()) {
 	t.Helper()
-	server, err := embeddednats.Start(dir, slog.New(slog.DiscardHandler))
+	server, err := embeddednats.Start(dir, embeddednats.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

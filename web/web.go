@@ -69,6 +69,7 @@ type Server struct {
 
 	Status  func(context.Context) (any, error) // lags, connections; for people
 	Ready   func(context.Context) error        // nil when the program takes messages; the store may be away: the journal keeps them
+	Notes   func() []string             // what is wrong although it takes messages, a line each
 	Metrics http.Handler
 	Mounted map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
 	Log     *slog.Logger
@@ -180,6 +181,9 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
+		for _, note := range s.Notes() {
+			_, _ = fmt.Fprintln(w, note)
+		}
 	})
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -150,6 +150,7 @@ func newServer() (*web.Server, *backend) {
 		},
 		Status: func(context.Context) (any, error) { return json.RawMessage(statusFixture), b.ask("status") },
 		Ready:  func(context.Context) error { return b.err },
+		Notes:  func() []string { return b.notes },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintln(w, "greentally_up 1")
 		}),

@@ -55,7 +55,7 @@ func (h *house) pass(d time.Duration) {
 func open(t testing.TB, dir string, change func(*login.Config)) *house {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	server, err := embeddednats.Start(dir, log)
+	server, err := embeddednats.Start(dir, embeddednats.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

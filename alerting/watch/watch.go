@@ -34,6 +34,7 @@ type Watch struct {
 
 	due  time.Time // when the state is to be kept next
 	kept uint64    // place up to which it is
+	turn int       // how often the place was put back
 	busy bool      // being kept right now
 	wait sync.WaitGroup
 }
@@ -57,11 +58,11 @@ func (w *Watch) Open(ctx context.Context, engine *alerts.Engine) error {
 	return nil
 }
 
-// See lets the rules see the messages up to a place. It returns the place up to which the
-// state is kept.
-func (w *Watch) See(ctx context.Context, place uint64, messages []greentally.Message) (kept uint64) {
+// See lets the rules see the messages up to a place.
+func (w *Watch) See(ctx context.Context, place uint64, messages []greentally.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.right()
 	var changed []greentally.Alert
 	before := w.engine.Now()
 	for _, m := range messages {
@@ -78,14 +79,46 @@ func (w *Watch) See(ctx context.Context, place uint64, messages []greentally.Mes
 	if !w.Now().Before(w.due) {
 		w.keep(ctx)
 	}
+}
+
+// Kept returns the place up to which the state is kept. If that is urgent, what was seen since is
+// kept soon.
+func (w *Watch) Kept(ctx context.Context, urgent bool) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if urgent && w.kept < w.last {
+		w.keep(ctx)
+	}
 	return w.kept
 }
+
+// SetBack tells that messages come again from behind a place, so that what is kept counts up to there.
+func (w *Watch) SetBack(place uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if place < w.last {
+		w.last, w.kept = place, min(w.kept, place)
+		w.turn++ // what is being kept was of before
+	}
+}
+
+// right sets the rules' time right if messages were stamped by a clock that was ahead.
+func (w *Watch) right() {
+	if now := w.Now(); w.engine.Now().Sub(now) > ahead {
+		w.Log.Warn("messages were stamped by a clock that was ahead; the alert rules forget what it dated", "ahead", w.engine.Now().Sub(now).Round(time.Second))
+		w.engine.SetBack(now.UTC())
+	}
+}
+
+// ahead is by how much the rules' time may be ahead of the clock.
+const ahead = time.Minute
 
 // Pass lets the time pass since the rules saw something last. It is called about once a
 // second, as long as no message waits; listening says whether messages can come.
 func (w *Watch) Pass(ctx context.Context, listening bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.right()
 	now := w.Now()
 	pass := w.engine.Pass
 	if !listening {
@@ -160,7 +193,7 @@ func (w *Watch) keep(ctx context.Context) {
 		w.Log.Error("the alerts' state cannot be kept", "error", err)
 		return
 	}
-	place := w.last
+	place, turn := w.last, w.turn
 	w.busy = true
 	w.wait.Go(func() {
 		err := w.State.Write(ctx, values)
@@ -174,7 +207,9 @@ func (w *Watch) keep(ctx context.Context) {
 			}
 			return
 		}
-		w.kept = place
+		if turn == w.turn {
+			w.kept = place
+		}
 	})
 }
 

@@ -115,21 +115,23 @@ func TestStateIsKeptAndGoneOnFrom(t *testing.T) {
 		s := &state{}
 		var told []string
 		w := open(t, s, &told)
-		if kept := w.See(t.Context(), 1, say("0.5")); kept != 0 {
+		w.See(t.Context(), 1, say("0.5"))
+		if kept := w.Kept(t.Context(), false); kept != 0 {
 			t.Errorf("kept up to %d before it was time", kept)
 		}
 		time.Sleep(31 * time.Second)
 		s.err = errors.New("the disk is full")
 		w.See(t.Context(), 2, say("0.95"))
 		synctest.Wait()
-		if kept := w.See(t.Context(), 3, say("nonsense")); kept != 0 {
+		w.See(t.Context(), 3, say("nonsense"))
+		if kept := w.Kept(t.Context(), false); kept != 0 {
 			t.Errorf("kept up to %d by a disk that is full", kept)
 		}
 		s.err = nil
 		time.Sleep(31 * time.Second)
 		w.Pass(t.Context(), true)
 		synctest.Wait()
-		if kept := w.See(t.Context(), 4, nil); kept != 3 {
+		if kept := w.Kept(t.Context(), false); kept != 3 {
 			t.Errorf("kept up to %d, want 3", kept)
 		}
 		if got := strings.Join(told, ", "); got != "full fires" {
@@ -169,6 +171,44 @@ func TestTimePassesAmongMessagesThatSayNothing(t *testing.T) {
 			w.Pass(t.Context(), true)
 		}
 		if got := strings.Join(told, ", "); got != "silent fires" {
+			t.Errorf("told %s", got)
+		}
+	})
+}
+
+// The place moves on without another message, at once if the journal needs the room.
+func TestStateIsKeptAtOnceIfThatIsUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, &state{}, new([]string))
+		w.See(t.Context(), 7, say("0.5"))
+		for _, urgent := range []bool{false, true} {
+			w.Kept(t.Context(), urgent)
+			synctest.Wait() // it is kept in the background
+			if kept, want := w.Kept(t.Context(), false), map[bool]uint64{true: 7}[urgent]; kept != want {
+				t.Errorf("urgent %t: kept up to %d, want %d", urgent, kept, want)
+			}
+		}
+	})
+}
+
+// A clock that was ahead and is right again does not make a device silent for as long as it went ahead.
+func TestClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		w := open(t, &state{}, &told)
+		w.See(t.Context(), 1, say("0.5"))
+		glitch := say("0.95")
+		glitch[0].Received = time.Now().Add(800 * 24 * time.Hour)
+		w.See(t.Context(), 2, glitch)
+		told = nil
+		for n := range uint64(12) { // it goes on reporting, by the right clock
+			w.See(t.Context(), 3+n, say([]string{"0.5", "0.95"}[n%2]))
+			for range 600 {
+				time.Sleep(time.Second)
+				w.Pass(t.Context(), true)
+			}
+		}
+		if got := strings.Join(told, ", "); !strings.HasPrefix(got, "full ends, full fires, full ends") || strings.Contains(got, "silent") {
 			t.Errorf("told %s", got)
 		}
 	})

@@ -373,13 +373,15 @@ func (up *alertsUp) follow(ctx context.Context, journal *ingest.Journal) error {
 		}
 	}()
 	defer func() { <-passed }()
-	return journal.FollowKept(ctx, alertsFollower, func(ctx context.Context, entries []ingest.Entry) (uint64, error) {
+	return journal.FollowKept(ctx, alertsFollower, func(ctx context.Context, entries []ingest.Entry) error {
+		up.watch.SetBack(entries[0].Sequence - 1) // what comes again is not kept
 		var messages []greentally.Message
 		for _, e := range entries {
 			messages = append(messages, e.Messages...)
 		}
-		return up.watch.See(ctx, entries[len(entries)-1].Sequence, messages), nil
-	})
+		up.watch.See(ctx, entries[len(entries)-1].Sequence, messages)
+		return nil
+	}, up.watch.Kept)
 }
 
 const alertsFollower = "alerts"

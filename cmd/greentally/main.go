@@ -76,7 +76,7 @@ Ask for a month's rates:
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // only completion: fails only for an unknown flag
 	root.AddCommand(
 		p.demoCommand(), p.runCommand(), p.simulateCommand(), p.reportCommand(), p.assessCommand(), p.exportCommand(), p.verifyCommand(), p.checkCommand(),
-		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.recordCommand(), p.applicationCommand(),
+		p.devicesCommand(), p.alertsCommand(), p.deadLetterCommand(), p.journalCommand(), p.recordCommand(), p.applicationCommand(),
 		p.userCommand(), p.tokenCommand(), p.auditCommand(),
 		p.statusCommand(), p.schemaCommand(), p.hashPasswordCommand(), p.versionCommand(),
 	)

@@ -20,6 +20,7 @@ import (
 	"greentally/devices"
 	"greentally/ingest"
 	"greentally/internal/embeddednats"
+	"greentally/internal/retry"
 	"greentally/internal/strictyaml"
 	"greentally/records"
 	"greentally/rules"
@@ -175,29 +176,70 @@ func prepareLater(ctx context.Context, store *influx.Store, log *slog.Logger) {
 	}
 }
 
-// openJetStream connects to the user's NATS cluster, or starts a server in the process.
-func openJetStream(c config, log *slog.Logger) (js jetstream.JetStream, closeIt func() error, err error) {
-	var conn *nats.Conn
-	if len(c.NATS.URLs) > 0 {
-		options := []nats.Option{nats.Name("greentally"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
+// jetStreams are JetStream: in the process, or a cluster of the user's.
+type jetStreams struct {
+	ingest.Streams
+	inProcess *embeddednats.Server // nil with a cluster
+	closers   []func()
+}
+
+// openJetStream connects to the user's NATS cluster, or starts a server in the process. It waits
+// for a cluster that is out of reach until ctx is done.
+func openJetStream(ctx context.Context, c config, trouble func(error), log *slog.Logger) (all *jetStreams, err error) {
+	all = &jetStreams{}
+	all.Replicas = c.NATS.Replicas
+	connect := func(name string) (*nats.Conn, error) {
+		options := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
 		if c.NATS.CredentialsFile != "" {
 			options = append(options, nats.UserCredentials(c.NATS.CredentialsFile))
 		}
-		if conn, err = nats.Connect(strings.Join(c.NATS.URLs, ","), options...); err != nil {
-			return nil, nil, fmt.Errorf("nats.urls: %w", err)
-		}
-		closeIt = func() error { conn.Close(); return nil }
-	} else {
-		server, err := embeddednats.Start(filepath.Join(c.DataDir, "journal"), log.With("part", "journal"))
+		conn, err := nats.Connect(strings.Join(c.NATS.URLs, ","), options...)
 		if err != nil {
-			return nil, nil, err
+			return nil, fmt.Errorf("nats.urls: %w", err)
 		}
-		conn, closeIt = server.Conn, func() error { server.Close(); return nil }
+		all.closers = append(all.closers, conn.Close)
+		return conn, nil
 	}
-	if js, err = jetstream.New(conn); err != nil {
-		return nil, nil, errors.Join(err, closeIt())
+	if len(c.NATS.URLs) == 0 {
+		all.inProcess, err = embeddednats.Start(filepath.Join(c.DataDir, "journal"), embeddednats.Options{Log: log.With("part", "journal"), Trouble: trouble})
+		if err != nil {
+			return nil, err
+		}
+		all.closers = append(all.closers, all.inProcess.Close)
+		connect = all.inProcess.Connect
 	}
-	return js, closeIt, nil
+	for name, js := range map[string]*jetstream.JetStream{"greentally": &all.JetStream, "greentally followers": &all.Reader} {
+		conn, err := connect(name)
+		if err == nil {
+			*js, err = jetstream.New(conn)
+		}
+		if err != nil {
+			return nil, errors.Join(err, all.close())
+		}
+	}
+	err = retry.Do(ctx, log, "reach NATS and its JetStream (nats.urls)", func() error {
+		_, err := all.JetStream.AccountInfo(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, all.close())
+	}
+	return all, nil
+}
+
+func (all *jetStreams) close() error {
+	for _, closeIt := range slices.Backward(all.closers) {
+		closeIt()
+	}
+	return nil
+}
+
+// outOfReach reports whether an error is that of JetStream that did not answer in time, as while a
+// cluster chooses its leader.
+func outOfReach(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &api) && api.Code == 503
 }
 
 // subscriberConfig describes the user's own broker.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -29,7 +30,20 @@ changes, and on SIGHUP; files that do not validate leave the ones before in forc
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
-			return serve(cmd.Context(), c, p.logger(c), reload, func(running) {})
+			log := p.logger(c)
+			for {
+				err := serve(cmd.Context(), c, log, reload, func(running) {})
+				if cmd.Context().Err() != nil || !outOfReach(err) {
+					return err
+				}
+				// What was acknowledged is in the journal, and nothing else is taken meanwhile.
+				log.Error("JetStream did not answer in time; greentally starts anew", "error", err)
+				select {
+				case <-time.After(time.Second):
+				case <-cmd.Context().Done():
+					return err
+				}
+			}
 		},
 	}
 }

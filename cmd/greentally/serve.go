@@ -10,11 +10,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -28,6 +26,7 @@ import (
 	"greentally/devices"
 	"greentally/ingest"
 	"greentally/internal/folderwatch"
+	"greentally/internal/health"
 	"greentally/internal/retry"
 	"greentally/records"
 	"greentally/rules"
@@ -68,13 +67,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	lock := flock.New(filepath.Join(c.DataDir, "lock"))
-	if locked, err := lock.TryLock(); err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	} else if !locked {
-		return fmt.Errorf("data folder %s is in use by another greentally; stop that, or choose another data_dir", c.DataDir)
+	folder, err := holdFolder(c.DataDir)
+	if err != nil {
+		return err
 	}
-	closers = append(closers, lock.Unlock)
+	closers = append(closers, folder.release)
 
 	// What there is to know beforehand: secrets, devices, indicators and schemes.
 	gate, err := c.HTTP.gate()
@@ -127,19 +124,24 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return err
 	}
 	closers = append(closers, store.Close)
-	js, closeJetStream, err := openJetStream(c, log)
+	registerer := prometheus.NewRegistry()
+	registerer.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), diskCollector(c.DataDir))
+	board := health.New(registerer, log.With("part", "health"))
+	streams, err := openJetStream(ctx, c, board.Reporter("journal_disk", true), log)
 	if err != nil {
 		return err
 	}
-	closers = append(closers, closeJetStream)
-
-	registerer := prometheus.NewRegistry()
-	registerer.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	closers = append(closers, streams.close)
+	js := streams.JetStream
+	streams.tellDamages(board)
+	c.warnOfLittleSpace(log)
 	metrics := ingest.NewMetrics(registerer)
 	own := newMetrics(registerer, func() bool { return registry.Err() == nil })
 
-	journal, err := ingest.OpenJournal(ctx, js, ingest.JournalConfig{
-		MaxBytes: int64(c.Journal.MaxBytes), Keep: time.Duration(c.Journal.Keep), Replicas: c.NATS.Replicas,
+	streams.Lost = board.Reporter("journal_lost_entries", false)
+	journal, err := ingest.OpenJournal(ctx, streams.Streams, ingest.JournalConfig{
+		MaxBytes: int64(c.Journal.MaxBytes), Keep: time.Duration(c.Journal.Keep),
+		Trouble: streams.suspecting(board.Reporter("journal_refuses", true)), ClockTrouble: board.Reporter("clock_jumped", false),
 	}, metrics, log.With("part", "journal"))
 	if err != nil {
 		return err
@@ -148,7 +150,16 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	touches, err := ingest.OpenTouches(ctx, js, c.NATS.Replicas, log)
+	retally := make(chan struct{}, 1)
+	queue, lost := streams.Streams, streams.Lost
+	queue.Lost = func(err error) { // what was to be tallied is known again when its readings are written again
+		lost(err)
+		select {
+		case retally <- struct{}{}:
+		default:
+		}
+	}
+	touches, err := ingest.OpenTouches(ctx, queue, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -195,7 +206,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 
 	// Who follows the journal, and who follows them.
 	writer := &ingest.Writer{Decode: registry.Decode, Store: store, DeadLetters: deadLetters, Touches: touches,
-		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer")}
+		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer"),
+		Trouble: storeTrouble(board.Reporter("store_damaged", true), board.Reporter("store_refuses", false))}
+	if marked, can := store.(greentally.Marked); can {
+		writer.Mark = func(ctx context.Context, sequence uint64) error {
+			return marked.Mark(ctx, greentally.Mark{Journal: journal.ID(), Sequence: sequence})
+		}
+	}
 	news := &web.News{}
 	watch := &ingest.Watch{Decode: registry.Decode, Seen: news.Tell}
 	metrics.ObserveLatest(watch.LatestByKind)
@@ -277,8 +294,14 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		stopFollowers()
 		return followers.Wait()
 	})
-	followers.Go(func() error { return journal.Follow(followCtx, "writer", writer.Write) })
+	followers.Go(func() error {
+		if err := refill(followCtx, store, journal, log); err != nil {
+			return err
+		}
+		return journal.Follow(followCtx, writerFollower, writer.Write)
+	})
 	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
+	followers.Go(func() error { return writeAgain(followCtx, retally, journal, log) })
 	followers.Go(func() error { return telling.follow(followCtx, journal) })
 	followers.Go(func() error {
 		return touches.Follow(followCtx, "tally", func(ctx context.Context, all []ingest.Touch) error {
@@ -318,6 +341,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		case <-sourceCtx.Done():
 			return nil
 		}
+	})
+	sources.Go(func() error { return folder.watch(sourceCtx) })
+	sources.Go(func() error {
+		<-sourceCtx.Done()
+		journal.GiveUp() // or the sources would wait for it
+		return nil
 	})
 	up := running{
 		caughtUp: func(ctx context.Context) (bool, error) {
@@ -367,6 +396,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 
 	// The API.
+	administration := entrance.administration()
+	maps.Copy(administration, journalRoutes(journal))
 	server := &web.Server{
 		Identify: entrance.gate.Identify, May: entrance.may, Audit: entrance.note, Log: log.With("part", "web"), Metrics: promhttp.HandlerFor(registerer, promhttp.HandlerOpts{}),
 		Communities: func() []*greentally.Community { return registry.Current().Communities() },
@@ -417,7 +448,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 		Attachment: recordLog.Attachments.Get,
 		Silences:   web.Silences{List: telling.teller.Silences, Add: telling.silence(news.Tell), End: telling.endSilence(news.Tell), Now: time.Now, Who: person},
-		Exports:    exports.api(), Administration: entrance.administration(),
+		Exports:    exports.api(), Administration: administration,
 		DeadLetters: func(ctx context.Context, after uint64, limit int) ([]greentally.DeadLetter, error) {
 			const most = 4 << 20 // bytes in one answer, give or take a letter; who asks goes on behind the last
 			letters, size := []greentally.DeadLetter{}, 0
@@ -449,21 +480,28 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		},
 		Status: func(ctx context.Context) (any, error) {
 			all, err := lags(ctx)
-			if err != nil {
-				return nil, err
+			letters, lettersErr := deadLetters.Count(ctx)
+			err = errors.Join(err, lettersErr)
+			now := status{Version: version(), Connected: connected(), Followers: all, DeadLetters: letters, Troubles: board.Troubles()}
+			if err != nil { // that is when people look
+				now.Followers, now.JournalError = map[string]ingest.Lag{}, err.Error()
 			}
-			letters, err := deadLetters.Count(ctx)
-			now := status{Version: version(), Connected: connected(), Followers: all, DeadLetters: letters}
 			if registryErr := registry.Err(); registryErr != nil {
 				now.RegistryError = registryErr.Error()
 			}
-			return now, err
+			return now, nil
 		},
 		Ready: func(context.Context) error {
 			if !connected() {
 				return errors.New("not connected to the MQTT broker")
 			}
-			return nil
+			return board.Ready()
+		},
+		Notes: func() (notes []string) {
+			for _, t := range board.Troubles() {
+				notes = append(notes, t.Name+": "+t.Error)
+			}
+			return notes
 		},
 	}
 	shown := &pages.Pages{

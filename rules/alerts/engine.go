@@ -123,6 +123,8 @@ const (
 	// deaf is how much time can pass between two readings, of whatever devices, and still
 	// count as listened to: what is more is a time in which nobody listened.
 	deaf = 10 * time.Minute
+	// clocksDiffer is by how much the clock of a device may be ahead of ours and still be believed.
+	clocksDiffer = 10 * time.Minute
 	// hold is for how many reporting intervals a value stands for now.
 	hold = 3
 	// daysLong is for how long after the beginning of its day an alert about it holds.
@@ -563,6 +565,33 @@ func (e *Engine) Miss(d time.Duration) (changed []greentally.Alert, err error) {
 	}
 	e.now = e.now.Add(d)
 	return e.look()
+}
+
+// SetBack tells the engine that it is no later than now, and that what it saw of a later time was
+// dated by a clock that was ahead: it forgets that, or nothing of what comes would count until
+// then. Alerts that hold go on holding until what comes ends them.
+func (e *Engine) SetBack(now time.Time) {
+	if !e.now.After(now) {
+		return
+	}
+	e.now = now
+	limit := now.Add(clocksDiffer)
+	for _, m := range e.devices {
+		if !m.Last.After(limit) {
+			continue
+		}
+		m.Last, m.changed = now, true
+		clear(m.Values)
+		m.Courses = nil
+		if m.Emptied.After(limit) {
+			m.Emptied = now
+		}
+		for _, s := range m.States {
+			if s.Since.After(limit) {
+				s.Since = now
+			}
+		}
+	}
 }
 
 // Now is the engine's time.

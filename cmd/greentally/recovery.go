@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/gofrs/flock"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"greentally"
+	"greentally/ingest"
+	"greentally/internal/embeddednats"
+	"greentally/internal/health"
+	"greentally/internal/retry"
+)
+
+// heldFolder is the data folder, which belongs to one process.
+type heldFolder struct {
+	dir  string
+	lock *flock.Flock
+	file os.FileInfo // of the lock
+}
+
+// holdFolder takes the data folder, and makes it if it is not there.
+func holdFolder(dir string) (*heldFolder, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	h := &heldFolder{dir: dir, lock: flock.New(filepath.Join(dir, "lock"))}
+	if locked, err := h.lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	} else if !locked {
+		return nil, fmt.Errorf("data folder %s is in use by another greentally; stop that, or choose another data_dir", dir)
+	}
+	var err error
+	if h.file, err = os.Stat(h.lock.Path()); err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder: %w", err), h.release())
+	}
+	return h, h.check() // it may have gone in between
+}
+
+func (h *heldFolder) release() error { return h.lock.Unlock() }
+
+// lookAtFolder is how often it is looked whether the data folder is still there.
+const lookAtFolder = 5 * time.Second
+
+// watch returns an error when the folder is not the one that is held any more, because it was
+// removed, or something else was put or mounted over it: what is acknowledged then is kept in
+// files that nobody will find.
+func (h *heldFolder) watch(ctx context.Context) error {
+	tick := time.NewTicker(lookAtFolder)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := h.check(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (h *heldFolder) check() error {
+	now, err := os.Stat(h.lock.Path())
+	if err != nil {
+		return fmt.Errorf("data folder %s was removed while it was in use: %w; what was acknowledged in the last %v may be lost; put the folder back, or start with a new one", h.dir, err, lookAtFolder)
+	}
+	if !os.SameFile(h.file, now) {
+		return fmt.Errorf("data folder %s was replaced while it was in use; what was acknowledged in the last %v may be lost; see that one greentally alone uses it", h.dir, lookAtFolder)
+	}
+	return nil
+}
+
+// tellDamages tells what was found damaged in the journal's files.
+func (all *jetStreams) tellDamages(board *health.Board) {
+	tell := board.Reporter("journal_damaged", false)
+	if all.inProcess == nil {
+		return
+	}
+	var found []error
+	for _, d := range all.inProcess.Damages {
+		if !d.Torn {
+			found = append(found, fmt.Errorf("%d bytes of %s were damaged and are cut out; the file as it was is %s", d.Bytes, d.Stream, d.Copy))
+		}
+	}
+	tell(errors.Join(found...))
+}
+
+// suspecting has the journal in the process looked at while it takes no messages.
+func (all *jetStreams) suspecting(tell func(error)) func(error) {
+	return func(err error) {
+		tell(err)
+		if err != nil && all.inProcess != nil && !ingest.IsFull(err) {
+			all.inProcess.Suspect()
+		}
+	}
+}
+
+// warnOfLittleSpace warns if the disk has less room than the journal may need.
+func (c config) warnOfLittleSpace(log *slog.Logger) {
+	if len(c.NATS.URLs) > 0 {
+		return
+	}
+	budget := uint64(c.Journal.MaxBytes) + uint64(c.Journal.DeadLetters)
+	if left, err := embeddednats.Free(c.DataDir); err == nil && left < budget {
+		log.Warn("the disk of the data folder has less room than journal.max_bytes and journal.dead_letters_max_bytes; when it is full, no messages are taken",
+			"folder", c.DataDir, "free", humanize.IBytes(left), "budgets", humanize.IBytes(budget))
+	}
+}
+
+// diskCollector is the metric of what the disk of the data folder has left.
+func diskCollector(dir string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "greentally_data_free_bytes", Help: "Room that the disk of the data folder has left, in bytes.",
+	}, func() float64 {
+		left, err := embeddednats.Free(dir)
+		if err != nil {
+			return 0
+		}
+		return float64(left)
+	})
+}
+
+// storeTrouble tells damage, which does not pass by itself, from what does.
+func storeTrouble(damaged, refuses func(error)) func(error) {
+	return func(err error) {
+		if errors.Is(err, greentally.ErrDamaged) {
+			damaged(err)
+			return
+		}
+		damaged(nil)
+		refuses(err)
+	}
+}
+
+const writerFollower = "writer"
+
+// refill has the writer begin further back if the store has less than the journal says it was
+// given: its file was removed, is an older copy, or has lost its end. It waits until the store
+// answers.
+func refill(ctx context.Context, store greentally.Store, journal *ingest.Journal, log *slog.Logger) error {
+	marked, can := store.(greentally.Marked)
+	if !can {
+		return nil
+	}
+	var mark greentally.Mark
+	var known bool
+	if err := retry.Do(ctx, log, "ask the store up to where it has the journal", func() (err error) {
+		mark, known, err = marked.Marked(ctx)
+		return err
+	}); err != nil || !known {
+		return nil //nolint:nilerr // it is asked to stop, or the store was filled by a version that left no mark
+	}
+	if mark.Journal != "" && mark.Journal != journal.ID() {
+		mark.Sequence = 0 // of another journal: this one may have what it lacks
+	}
+	var again, place, first uint64
+	err := retry.Do(ctx, log, "compare the store with the journal", func() (err error) {
+		if place, first, err = journal.Place(ctx, writerFollower); err == nil {
+			again, err = journal.SetBack(ctx, writerFollower, mark.Sequence)
+		}
+		return err
+	})
+	if err != nil {
+		return nil //nolint:nilerr // it is asked to stop
+	}
+	switch {
+	case place <= mark.Sequence:
+	case mark.Sequence > 0: // it is marked now and then; or it is an older copy, or has lost its end
+		log.Info("the store is marked further back than it was written; what is between is written again", "part", "writer", "entries", again, "marked", mark.Sequence, "written", place)
+	default:
+		log.Error("the store lacks what it was given before, because it was removed or replaced; it is filled again from the journal", "part", "writer", "entries", again)
+	}
+	if first > mark.Sequence+1 && place > mark.Sequence {
+		log.Error("a part of what the store may lack is not in the journal any more; if it does, bring it back from a backup of the store", "part", "writer", "entries", min(first-1, place)-mark.Sequence)
+	}
+	return nil
+}
+
+// writeAgain has all that is in the journal written again, whenever it is asked to: so all
+// device-days that it touches are tallied.
+func writeAgain(ctx context.Context, asked <-chan struct{}, journal *ingest.Journal, log *slog.Logger) error {
+	for {
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			return nil
+		}
+		log.Error("what was to be tallied is not known for certain any more; all readings in the journal are written and tallied again")
+		if retry.Do(ctx, log, "have the journal written again", func() error {
+			_, err := journal.SetBack(ctx, writerFollower, 0)
+			return err
+		}) != nil {
+			return nil //nolint:nilerr // it is asked to stop
+		}
+	}
+}
