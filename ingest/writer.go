@@ -26,7 +26,7 @@ type Writer struct {
 	Store  ReadingWriter
 	// Mark has the store remember up to which entry it has the journal; may be nil. It is called now
 	// and then, after what is before that entry was written.
-	Mark func(ctx context.Context, sequence uint64) error
+	Mark        func(ctx context.Context, sequence uint64) error
 	DeadLetters interface {
 		Put(context.Context, []greentally.DeadLetter) error
 	}

@@ -40,6 +40,7 @@ var (
 // fails with err if that is set.
 type backend struct {
 	err     error
+	notes   []string
 	asked   []string
 	audited []string
 	who     string
@@ -821,6 +822,10 @@ func TestReadySaysWhyNot(t *testing.T) {
 	}
 	if w := answer(t, s, request(t, http.MethodGet, "/healthz", "")); w.Code != http.StatusOK {
 		t.Errorf("health is %d while not ready, want 200: the process lives", w.Code)
+	}
+	b.err, b.notes = nil, []string{"clock_jumped: an hour ahead"}
+	if w := answer(t, s, request(t, http.MethodGet, "/readyz", "")); w.Code != http.StatusOK || w.Body.String() != "ok\nclock_jumped: an hour ahead\n" {
+		t.Errorf("it takes messages, and something is wrong: status %d: %s", w.Code, w.Body)
 	}
 }
 
