@@ -76,7 +76,7 @@ const (
 	entryBytes    = 1 << 20 // an entry is closed when it reaches this size
 
 	// queueBytes is how many bytes of messages wait for the disk, at most; who has more waits.
-	queueBytes = 32 << 20
+	queueBytes = 16 << 20
 	// clockSlack is how far the clock may be behind what was stamped before, or jump ahead, before
 	// somebody is told.
 	clockSlack = time.Minute
@@ -105,7 +105,7 @@ func OpenJournal(ctx context.Context, streams Streams, config JournalConfig, met
 		MaxBytes:    config.MaxBytes,
 		Discard:     jetstream.DiscardNew,
 		Duplicates:  time.Minute,
-	}, 8, metrics, log) // entries of up to a megabyte, or of one message of up to four
+	}, 4, metrics, log) // entries of up to a megabyte, or of one message of up to four
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (j *Journal) ID() string {
 // the queue, which is well before it is on disk; Ack tells of that. An error means
 // that ctx is done or the journal closed, and that Ack will not be called.
 //
-// Messages of at most 32 MiB wait for the disk at a time; Submit waits until there is room.
+// Messages of at most 16 MiB wait for the disk at a time; Submit waits until there is room.
 func (j *Journal) Submit(ctx context.Context, d Delivery) error {
 	if over := len(d.Message.Payload) - j.maxPayload; over > 0 {
 		// A copy, so that the rest is not kept in memory.
@@ -367,7 +367,7 @@ func (j *Journal) write(batch []Delivery) error {
 
 // try tries to append an entry once.
 func (j *Journal) try(data []byte, id string) error {
-	within := 5 * time.Second
+	within := 10 * time.Second
 	select {
 	case <-j.giveUp:
 		within = time.Second
@@ -400,6 +400,7 @@ func IsFull(err error) bool {
 // Entry is one entry of the journal, as followers see it.
 type Entry struct {
 	Sequence uint64
+	Again    bool // the follower took it before, and was set back since
 	Messages []greentally.Message
 	Damaged  []byte // the raw bytes, if they could not be decoded; Messages is empty then
 }
@@ -437,7 +438,7 @@ func (j *Journal) follow(ctx context.Context, name string, handle func(context.C
 		entries := make([]Entry, len(batch))
 		for i, e := range batch {
 			entries[i] = e.value
-			entries[i].Sequence = e.sequence
+			entries[i].Sequence, entries[i].Again = e.sequence, e.again
 		}
 		return handle(ctx, entries)
 	}})

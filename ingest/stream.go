@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"golang.org/x/sync/semaphore"
 
 	"greentally"
@@ -37,7 +38,8 @@ type stream struct {
 	reader  jetstream.JetStream // of a connection of its own, so that what followers read holds up nothing else
 	name    string
 	subject string
-	ahead   int // how many entries are asked for at once
+	owner   string // of places
+	ahead   int    // how many entries are asked for at once
 	places  jetstream.KeyValue
 	metrics *Metrics
 	wrong   func(error) // is told of entries that are lost
@@ -67,23 +69,29 @@ type Streams struct {
 // place is how far a follower has come.
 type place struct {
 	sequence uint64    // all up to and including this one is done
+	furthest uint64    // the furthest that it ever was in this stream; what comes up to there comes again
+	owner    string    // who moved it there: each opening of a stream has a name of its own
 	stream   int64     // the id of the stream; 0 if that is not known, as in what earlier versions kept
 	revision uint64    // of the key, so that two writers of one place notice each other
 	appended time.Time // when the entry at sequence was appended; zero if unknown
 }
 
-func (p place) encode() []byte { return fmt.Appendf(nil, "%d %d", p.sequence, p.stream) }
+func (p place) encode() []byte {
+	return fmt.Appendf(nil, "%d %d %s %d", p.sequence, p.stream, p.owner, max(p.furthest, p.sequence))
+}
 
 func decodePlace(e jetstream.KeyValueEntry) (p place, err error) {
-	sequence, id, _ := strings.Cut(string(e.Value()), " ")
 	p.revision = e.Revision()
-	if p.sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
+	fields := strings.Fields(string(e.Value()))
+	if len(fields) == 1 { // as earlier versions kept it
+		p.sequence, err = strconv.ParseUint(fields[0], 10, 64)
+		p.furthest = p.sequence
 		return p, err
 	}
-	if id != "" {
-		p.stream, err = strconv.ParseInt(id, 10, 64)
+	if _, err = fmt.Sscan(string(e.Value()), &p.sequence, &p.stream, &p.owner, &p.furthest); err != nil {
+		return p, fmt.Errorf("%q is no place: %w", e.Value(), err)
 	}
-	return p, err
+	return p, nil
 }
 
 // openStream creates the stream if it is not there, or brings it up to config.
@@ -105,7 +113,7 @@ func openStream(ctx context.Context, at Streams, config jetstream.StreamConfig, 
 	if err != nil {
 		return nil, fmt.Errorf("places in stream %s: %w", config.Name, err)
 	}
-	s := &stream{js: js, reader: reader, name: config.Name, subject: config.Subjects[0], ahead: ahead, places: places, metrics: metrics, wrong: wrong, log: log,
+	s := &stream{js: js, reader: reader, name: config.Name, subject: config.Subjects[0], owner: nuid.Next(), ahead: ahead, places: places, metrics: metrics, wrong: wrong, log: log,
 		handled: map[string]place{}, kept: map[string]place{}, again: map[string]chan struct{}{}, missed: map[string]uint64{}}
 	info, err := s.info(ctx)
 	if err != nil {
@@ -245,22 +253,24 @@ var errTaken = errors.New("another process follows under the same name; stop one
 // move moves the follower's place, and returns its new revision. An error that wraps
 // [errTaken] says that another process moved it since.
 func (s *stream) move(ctx context.Context, follower string, p place) (revision uint64, err error) {
+	p.owner = s.owner
 	for attempt := 1; ; attempt++ {
 		revision, err = s.places.Update(ctx, follower, p.encode(), p.revision)
 		if err == nil {
 			break
 		}
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-			// Perhaps it was this move, whose answer did not come.
-			if now, placeErr := s.place(ctx, follower); attempt > 1 && placeErr == nil && now.sequence == p.sequence && now.stream == p.stream {
-				revision = now.revision
-				break
-			}
-			return 0, fmt.Errorf("move the place of %s in %s: %w: %w", follower, s.name, errTaken, err)
-		}
-		if ctx.Err() != nil || attempt == 3 {
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) || attempt > 3 {
 			return 0, fmt.Errorf("move the place of %s in %s: %w", follower, s.name, err)
 		}
+		// Perhaps it was a move of ours whose answer did not come, as while a cluster was away.
+		now, placeErr := s.place(ctx, follower)
+		if placeErr != nil {
+			return 0, placeErr
+		}
+		if now.owner != s.owner {
+			return 0, fmt.Errorf("move the place of %s in %s: %w: %w", follower, s.name, errTaken, err)
+		}
+		p.revision = now.revision
 	}
 	p.revision = revision
 	s.mu.Lock()
@@ -279,7 +289,7 @@ func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) 
 		return at.sequence, err
 	}
 	s.mu.Lock()
-	to := place{sequence: sequence, stream: s.id, revision: at.revision}
+	to := place{sequence: sequence, stream: s.id, revision: at.revision, furthest: max(at.furthest, at.sequence)}
 	s.mu.Unlock()
 	if _, err = s.move(ctx, follower, to); err != nil {
 		return at.sequence, err
@@ -296,6 +306,7 @@ func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) 
 // entry is one message of the stream, as it is handed to a follower.
 type entry[T any] struct {
 	sequence uint64
+	again    bool // the follower has taken it before
 	appended time.Time
 	value    T
 }
@@ -326,7 +337,7 @@ const (
 	// followAgain is how long a follower that lost sight of the stream waits.
 	followAgain = 500 * time.Millisecond
 	// moveWithin is how long a place may take to be moved before that is tried anew.
-	moveWithin = 5 * time.Second
+	moveWithin = 10 * time.Second
 )
 
 // follow hands the entries after the follower's place to it until ctx is done (it then returns
@@ -378,7 +389,7 @@ func (s *stream) announce(ctx context.Context, name string) (place, error) {
 		if err != nil {
 			return at, err
 		}
-		at = place{sequence: max(info.State.FirstSeq, 1) - 1, stream: info.Created.UnixNano()}
+		at = place{sequence: max(info.State.FirstSeq, 1) - 1, stream: info.Created.UnixNano(), owner: s.owner}
 		if at.revision, err = s.places.Create(ctx, name, at.encode()); err != nil {
 			return at, fmt.Errorf("place of %s in %s: %w", name, s.name, err)
 		}
@@ -459,7 +470,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 			return nil // it was put back meanwhile
 		default:
 		}
-		to := place{sequence: kept, stream: at.stream, revision: at.revision}
+		to := place{sequence: kept, stream: at.stream, revision: at.revision, furthest: max(at.furthest, kept)}
 		if to.stream == 0 {
 			s.mu.Lock()
 			to.stream = s.id
@@ -500,7 +511,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 			}
 			last, appended, known = meta.Sequence.Stream, meta.Timestamp, true
 			value, w := f.parse(msg.Data())
-			batch = append(batch, entry[T]{meta.Sequence.Stream, meta.Timestamp, value})
+			batch = append(batch, entry[T]{meta.Sequence.Stream, meta.Sequence.Stream <= at.furthest, meta.Timestamp, value})
 			weight += w
 			size += len(msg.Data())
 			return nil
@@ -610,25 +621,20 @@ func (s *stream) since(ctx context.Context, t time.Time, first, end uint64) (uin
 func (s *stream) tidy(ctx context.Context, keep time.Duration, budget int64) (pressed bool, err error) {
 	s.moves.Lock() // no newcomer, and nobody put back, meanwhile
 	defer s.moves.Unlock()
-	places, err := s.allPlaces(ctx)
-	if err != nil {
-		return false, err
-	}
 	info, err := s.info(ctx)
 	if err != nil {
 		return false, err
 	}
 	state := info.State
 	pressed = budget > 0 && int64(state.Bytes) > budget/4*3
-	if state.Msgs == 0 || len(places) == 0 {
-		return pressed, nil
-	}
-	end := state.LastSeq + 1 // first … end-1 may go
-	for _, at := range places {
+	first, end := state.FirstSeq, state.LastSeq+1 // first … end-1 may go
+	s.mu.Lock()
+	for _, at := range s.kept {
 		end = min(end, at.sequence+1)
 	}
-	first := state.FirstSeq
-	if end <= first {
+	known := len(s.kept)
+	s.mu.Unlock()
+	if state.Msgs == 0 || known == 0 || end <= first {
 		return pressed, nil
 	}
 	old, err := s.since(ctx, time.Now().Add(-keep), first, end)
@@ -638,6 +644,15 @@ func (s *stream) tidy(ctx context.Context, keep time.Duration, budget int64) (pr
 	if pressed {
 		// Entries are of much the same size, so take a quarter of them.
 		old = max(old, min(end, first+state.Msgs/4+1))
+	}
+	if old > first { // there may be followers that are not here now
+		places, err := s.allPlaces(ctx)
+		if err != nil {
+			return pressed, err
+		}
+		for _, at := range places {
+			old = min(old, at.sequence+1)
+		}
 	}
 	if old > first {
 		st, err := s.js.Stream(ctx, s.name)

@@ -43,6 +43,7 @@ type Writer struct {
 	Metrics *Metrics
 	Log     *slog.Logger
 
+	last   uint64    // the entry that was written last
 	marked time.Time // when the store was marked last
 }
 
@@ -58,7 +59,10 @@ const writeReadings = 10_000
 func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 	var b batch
 	for _, entry := range entries {
-		if entry.Damaged != nil {
+		// What comes again because the store had lost it was reported then; its letters may have been
+		// replayed or deleted since.
+		report := !entry.Again
+		if entry.Damaged != nil && report {
 			b.letters = append(b.letters, greentally.DeadLetter{
 				Origin: fmt.Sprintf("%d.0", entry.Sequence), Payload: entry.Damaged,
 				Reason: greentally.BadPayload, Detail: "the journal entry itself is damaged",
@@ -67,7 +71,7 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 		for i, message := range entry.Messages {
 			origin := fmt.Sprintf("%d.%d", entry.Sequence, i)
 			readings, err := w.Decode(message)
-			if err != nil {
+			if err != nil && report {
 				letter := deadLetter(message, origin, err)
 				b.letters = append(b.letters, letter)
 				if letter.Reason == greentally.UnknownDevice && w.Unknown != nil {
@@ -98,12 +102,21 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 const markEvery = 10 * time.Second
 
 func (w *Writer) mark(ctx context.Context, sequence uint64) error {
+	w.last = sequence
 	if w.Mark == nil || time.Since(w.marked) < markEvery {
 		return nil
 	}
 	err := retry.Do(ctx, w.Log, "mark in the store up to where it has the journal", func() error { return w.Mark(ctx, sequence) })
 	w.marked = time.Now()
 	return err
+}
+
+// Close marks the store, if that can be done at once. Nothing may be written any more.
+func (w *Writer) Close(ctx context.Context) error {
+	if w.Mark == nil || w.last == 0 {
+		return nil
+	}
+	return w.Mark(ctx, w.last)
 }
 
 // tell tells of an error by which the store was not written, once it is one that lasts.

@@ -67,7 +67,8 @@ const (
 	discoveredFixture = `{"community": "jiayuan", "device": "bin-7", "profile": "native", "kind": "sorting_bin", "topic": "greentally/v1/jiayuan/bin-7/readings",
 		"payload": "{}", "first_seen": "2026-10-08T04:00:00Z", "last_seen": "2026-10-08T04:00:00Z"}`
 
-	statusFixture = `{"version": "v1.2.3", "connected": true, "followers": {"writer": {"entries": 3, "age": "1.5s"}}, "dead_letters": 2, "registry_error": "line 3"}`
+	statusFixture = `{"version": "v1.2.3", "connected": true, "followers": {"writer": {"entries": 3, "unkept": 5, "age": "1.5s"}}, "dead_letters": 2, "registry_error": "line 3",
+		"troubles": [{"name": "clock_jumped", "since": "2026-10-01T00:00:00Z", "error": "an hour ahead", "stops": false}]}`
 )
 
 // with returns a fixture, an object, with another field or with another value of one.

@@ -55,7 +55,7 @@ func TestTypesAreDescribed(t *testing.T) {
 		"Application": greentally.Application{}, "ApplicationWithRevisions": web.Application{},
 
 		// What the server is given as any is compared in cmd/greentally, where it is made.
-		"AuditEntry": nil, "Status": nil, "Token": nil, "User": nil,
+		"AuditEntry": nil, "JournalReplay": nil, "Status": nil, "Token": nil, "User": nil,
 		// And these have no type.
 		"DeadLetterID": nil, "Key": nil, "Name": nil, "Secret": nil, "SilenceID": nil,
 	}

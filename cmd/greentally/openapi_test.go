@@ -62,7 +62,9 @@ func asDescribed(t testing.TB, response *http.Response, answer []byte) {
 func TestAdministrationIsDescribed(t *testing.T) {
 	operations := described(t).Operations()
 	maps.DeleteFunc(operations, func(_ string, tags []string) bool { return !slices.Contains(tags, "Administration") })
-	got, want := slices.Sorted(maps.Keys(operations)), slices.Sorted(maps.Keys((&accessUp{gate: &login.Gate{}}).administration()))
+	requests := (&accessUp{gate: &login.Gate{}}).administration()
+	maps.Copy(requests, journalRoutes(nil))
+	got, want := slices.Sorted(maps.Keys(operations)), slices.Sorted(maps.Keys(requests))
 	if !slices.Equal(got, want) {
 		t.Errorf("operations in openapi.yaml:\n%s\nrequests:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -81,7 +83,7 @@ func TestAdministrationIsDescribed(t *testing.T) {
 // with, and to administer.
 func TestAnswersAreDescribed(t *testing.T) {
 	for schema, answer := range map[string]any{
-		"Status": status{}, "User": access.User{}, "Token": access.Token{}, "AuditEntry": access.Entry{},
+		"Status": status{}, "JournalReplay": journalReplay{}, "User": access.User{}, "Token": access.Token{}, "AuditEntry": access.Entry{},
 	} {
 		for _, wrong := range described(t).Answers(schema, reflect.TypeOf(answer)) {
 			t.Error(wrong)

@@ -121,36 +121,61 @@ func (s *site) write(name string, data []byte) string {
 // start starts the program as a process and waits until it is ready.
 func (s *site) start() {
 	s.t.Helper()
+	s.launch()
+	waitFor(s.t, time.Minute, "greentally to be ready", s.isReady)
+}
+
+// launch starts the program as a process.
+func (s *site) launch() {
+	s.t.Helper()
 	program, err := binary()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.process = exec.Command(program, "run", "--config", s.config)
-	s.process.Stdout, s.process.Stderr = s.log, s.log
-	if err := s.process.Start(); err != nil {
+	s.run(exec.Command(program, "run", "--config", s.config))
+}
+
+// run starts a command that is, or becomes, the program.
+func (s *site) run(cmd *exec.Cmd) {
+	s.t.Helper()
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd, exited := s.process, make(chan struct{})
-	s.exited = exited
+	exited := make(chan struct{})
+	s.process, s.exited = cmd, exited
 	go func() {
 		defer close(exited)
 		s.ended = cmd.Wait()
 	}()
 	s.t.Cleanup(s.kill)
-	waitFor(s.t, time.Minute, "greentally to be ready", func() bool {
-		select {
-		case <-exited:
-			s.process = nil
-			s.t.Fatalf("greentally ended: %v\n%s", s.ended, s.log)
-		default:
-		}
-		response, err := http.Get("http://" + s.http + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+}
+
+// isReady reports whether the program says that it is ready. It must not have ended.
+func (s *site) isReady() bool {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+		s.process = nil
+		s.t.Fatalf("greentally ended: %v\n%s", s.ended, s.log)
+	default:
+	}
+	status, _ := s.ready()
+	return status == http.StatusOK
+}
+
+// ready returns what /readyz says.
+func (s *site) ready() (status int, text string) {
+	response, err := http.Get("http://" + s.http + "/readyz")
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(data)
 }
 
 // kill ends the process at once, as kill -9 does.

@@ -298,7 +298,13 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		if err := refill(followCtx, store, journal, log); err != nil {
 			return err
 		}
-		return journal.Follow(followCtx, writerFollower, writer.Write)
+		err := journal.Follow(followCtx, writerFollower, writer.Write)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(followCtx), 2*time.Second)
+		defer cancel()
+		if err := writer.Close(closing); err != nil {
+			log.Info("the store could not be marked; the latest readings are written again at the next start", "part", "writer", "error", err)
+		}
+		return err
 	})
 	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
 	followers.Go(func() error { return writeAgain(followCtx, retally, journal, log) })

@@ -1,6 +1,6 @@
 // Package testserver runs real servers for tests: mosquitto and Prometheus from Debian's packages, and
-// InfluxDB 1.8.10 and Mailpit built through the Go module proxy from tools/influxd and
-// tools/mailpit. A test whose server is missing fails, and says how to get it.
+// InfluxDB 1.8.10, Mailpit and NATS built through the Go module proxy, the first two from tools/influxd
+// and tools/mailpit. A test whose server is missing fails, and says how to get it.
 package testserver
 
 import (
@@ -257,16 +257,19 @@ func root(ctx context.Context) (string, error) {
 }
 
 // build builds a tool that has a go.mod of its own in tools/ into .cache/bin, unless that
-// version is there, and returns its path. Packages that are tested at the same time
-// build it once.
+// version is there, and returns its path.
 func build(ctx context.Context, tool, version string, args ...string) (string, error) {
 	root, err := root(ctx)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(root, ".cache", "bin")
-	binary := filepath.Join(dir, tool+"-"+version)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return buildIn(ctx, filepath.Join(root, "tools", tool), filepath.Join(root, ".cache", "bin", tool+"-"+version), args...)
+}
+
+// buildIn builds a program of the module in a folder, unless it is there, and returns its path.
+// Packages that are tested at the same time build it once.
+func buildIn(ctx context.Context, dir, binary string, args ...string) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(binary), 0o755); err != nil {
 		return "", err
 	}
 	lock := flock.New(binary + ".lock")
@@ -278,9 +281,9 @@ func build(ctx context.Context, tool, version string, args ...string) (string, e
 		return binary, nil
 	}
 	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", binary}, args...)...)
-	build.Dir = filepath.Join(root, "tools", tool)
+	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s (see tools/%s): %w\n%s", tool, tool, err, out)
+		return "", fmt.Errorf("build %s (in %s): %w\n%s", filepath.Base(binary), dir, err, out)
 	}
 	return binary, nil
 }

@@ -17,6 +17,7 @@ func main() {
 	}{
 		{"influxd", testserver.BuildInfluxd},
 		{"mailpit", testserver.BuildMailpit},
+		{"nats-server", testserver.BuildNATS},
 	} {
 		path, err := server.build(context.Background())
 		if err != nil {
