@@ -25,6 +25,9 @@ type Metrics struct {
 	storeSeconds prometheus.Histogram
 	storeErrors  prometheus.Counter
 
+	connections prometheus.Gauge
+	refused     *prometheus.CounterVec
+
 	lag    *lagCollector
 	latest *latestCollector
 }
@@ -56,6 +59,10 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)}),
 		storeErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "greentally_store_write_errors_total", Help: "Failed tries to write to the store; each is tried again."}),
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "greentally_mqtt_connections", Help: "Connections to the MQTT broker in the process."}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "greentally_mqtt_connections_refused_total", Help: "Connections that the MQTT broker in the process refused or ended, by reason."}, []string{"reason"}),
 		lag:    &lagCollector{},
 		latest: &latestCollector{},
 	}
@@ -63,7 +70,10 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		greentally.TooLarge, greentally.AbsurdTime, greentally.ImpossibleValue, greentally.RefusedByStore} {
 		m.deadLettered.WithLabelValues(string(reason)) // so that it shows as 0
 	}
-	registerer.MustRegister(m.received, m.messages, m.entries, m.appendSeconds, m.journalErrors, m.lost, m.clockJumps,
+	for _, reason := range []string{noRoom, noRoomThere, noConnect, wrongLogin, tooManyTries, notChecked, badConnect, tooLarge} {
+		m.refused.WithLabelValues(reason)
+	}
+	registerer.MustRegister(m.connections, m.refused, m.received, m.messages, m.entries, m.appendSeconds, m.journalErrors, m.lost, m.clockJumps,
 		m.stored, m.deadLettered, m.storeSeconds, m.storeErrors, m.lag, m.latest)
 	return m
 }

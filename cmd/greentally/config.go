@@ -85,6 +85,8 @@ type brokerConfig struct {
 	Listen    string    `yaml:"listen,omitempty" env:"LISTEN" jsonschema:"default=127.0.0.1:1883" jsonschema_description:"An address that is not loopback needs users_file."`
 	UsersFile string    `yaml:"users_file,omitempty" env:"USERS_FILE" jsonschema_description:"Who may connect, and publish to which topics. Without it, anyone on this machine."`
 	TLS       serverTLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
+
+	MaxConnections int `yaml:"max_connections,omitempty" env:"MAX_CONNECTIONS" jsonschema:"default=10000,minimum=1,maximum=1000000" jsonschema_description:"Clients that are connected at once; half of them from one network other than this machine."`
 }
 
 type influxdbConfig struct {
@@ -158,7 +160,7 @@ func defaultConfig() config {
 		DataDir:     "greentally-data",
 		Communities: "communities",
 		Log:         logConfig{Level: "info", Format: "text"},
-		Broker:      brokerConfig{Listen: "127.0.0.1:1883"},
+		Broker:      brokerConfig{Listen: "127.0.0.1:1883", MaxConnections: 10_000},
 		InfluxDB:    influxdbConfig{Bucket: "greentally", DerivedBucket: "greentally_derived", CreateBuckets: &create},
 		NATS:        natsConfig{Replicas: 1},
 		Journal:     journalConfig{MaxBytes: 2 << 30, Keep: greentally.Duration(7 * 24 * time.Hour), DeadLetters: 256 << 20},
@@ -293,6 +295,9 @@ func (c *config) check(doc *strictyaml.Doc) error {
 		if length.value < 0 {
 			add([]any{length.part, length.key}, "%s: %s cannot be negative", length.part, length.key)
 		}
+	}
+	if n := c.Broker.MaxConnections; n < 1 || n > 1_000_000 {
+		add([]any{"broker", "max_connections"}, "broker.max_connections: %d is not within 1 to 1000000", n)
 	}
 	if len(c.MQTT.URLs) == 0 {
 		if others, err := reachable(c.Broker.Listen); err != nil {

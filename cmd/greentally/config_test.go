@@ -367,6 +367,7 @@ func TestBadEnvironment(t *testing.T) {
 				`GREENTALLY_NATS_REPLICAS: strconv.ParseInt: parsing "two": invalid syntax`,
 			},
 		},
+		{[]string{"GREENTALLY_BROKER_MAX_CONNECTIONS=-1"}, []string{"broker.max_connections: -1 is not within 1 to 1000000"}},
 		{[]string{"GREENTALLY_LOG_LEVEL=loud"}, []string{`log level "loud" is none of debug, info, warn, error`}},
 		{
 			[]string{"GREENTALLY_HTTP_TRUSTED_PROXIES=10.0.0.1, proxy", "GREENTALLY_BROKER_LISTEN=0.0.0.0:1883"},

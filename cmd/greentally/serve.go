@@ -386,7 +386,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		sources.Go(func() error { return subscriber.Run(sourceCtx) })
 	} else {
-		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload))},
+		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload)), MaxConnections: c.Broker.MaxConnections},
 			journal.Submit, metrics, log.With("part", "broker"))
 		if err != nil {
 			return err
@@ -396,8 +396,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			up.mqttURL = "tls://" + broker.Addr.String()
 		}
 		sources.Go(func() error {
-			<-sourceCtx.Done()
-			return broker.Close()
+			var failed error
+			select {
+			case <-sourceCtx.Done():
+			case failed = <-broker.Failed():
+			}
+			return errors.Join(failed, broker.Close())
 		})
 	}
 
