@@ -657,7 +657,14 @@ func (in *compiled) adjustments(g *gathered, device string) map[greentally.Date]
 			continue
 		}
 		each := value / float64(daysBetween(r.Date, r.Last())+1)
-		for date := r.Date; !r.Last().Before(date); date = date.Add(1) {
+		first, last := r.Date, r.Last()
+		if first.Before(g.Month.First()) {
+			first = g.Month.First()
+		}
+		if g.Month.Last().Before(last) {
+			last = g.Month.Last()
+		}
+		for date := first; !last.Before(date); date = date.Add(1) { // of the month; a record may speak of centuries
 			if days[date] == nil {
 				days[date] = &adjustment{}
 			}
