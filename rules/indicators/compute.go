@@ -719,5 +719,5 @@ func (f *times) mean(records []*greentally.Record, stream greentally.Stream) *me
 
 // daysBetween returns how many days later to is than from.
 func daysBetween(from, to greentally.Date) int {
-	return int(math.Round(to.Start(time.UTC).Sub(from.Start(time.UTC)).Hours() / 24))
+	return int((to.Start(time.UTC).Unix() - from.Start(time.UTC).Unix()) / (24 * 60 * 60))
 }
