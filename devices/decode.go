@@ -36,6 +36,10 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// maxReadings is how many readings one message can have: an array of empty objects has one for
+// three bytes where a profile's expressions need no field.
+const maxReadings = 50_000
+
 // maxDetails is how many rejections of one message are told one by one.
 const maxDetails = 10
 
@@ -46,7 +50,8 @@ const overload = 1.2
 // Decode says what a message means. It may return readings and an error both: the
 // error joins a [*greentally.Rejection] for each part that could not be used (of
 // many, the first ten and their number). The times of all readings are within the
-// limits and their values finite and within what the quantities can be.
+// limits and their values finite and within what the quantities can be. A message of more
+// than 50,000 readings is a bad payload as a whole.
 func (r *Registry) Decode(m greentally.Message) ([]greentally.Reading, error) {
 	route, rejection := r.route(m.Topic)
 	if rejection != nil {
@@ -72,6 +77,9 @@ func (r *Registry) Decode(m greentally.Message) ([]greentally.Reading, error) {
 	}
 	s.values = d.values
 	r.scratch.Put(s)
+	if d.tooMany {
+		d.fail("it has more than %d readings; send them in several messages", maxReadings)
+	}
 	return d.readings, d.err()
 }
 
@@ -95,6 +103,7 @@ type decoding struct {
 	scratch  *scratch
 
 	readings   []greentally.Reading
+	tooMany    bool // there are more
 	rejections []*greentally.Rejection
 	more       int // rejections beyond maxDetails
 
@@ -240,6 +249,10 @@ func (d *decoding) rfc3339(text string) (time.Time, bool) {
 
 // emit makes a reading of the values.
 func (d *decoding) emit(t time.Time, values []greentally.Value, suspicious bool) {
+	if len(d.readings) == maxReadings {
+		d.tooMany = true
+		return
+	}
 	quality := greentally.Accepted
 	if suspicious {
 		quality = greentally.Suspicious

@@ -155,7 +155,12 @@ func toFloat(v any) float64 {
 	return f
 }
 
+// oneLine is what an error says, without what it quotes of the payload beyond some length.
 func oneLine(err error) string {
+	const most = 300
 	line, _, _ := strings.Cut(err.Error(), "\n")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
 	return line
 }

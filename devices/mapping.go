@@ -15,6 +15,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"greentally"
+	compiling "greentally/internal/expression"
 )
 
 // mapping turns the fields of a payload into quantities.
@@ -45,15 +46,37 @@ type field struct {
 	path  string
 }
 
-// maxNodes bounds the size of an expression.
-const maxNodes = 500
-
 // functions are what expressions can call: none reads a clock or the like.
 func functions() []string {
 	return []string{
 		"abs", "ceil", "floor", "round", "min", "max", "int", "float",
-		"trim", "lower", "upper", "split", "replace", "indexOf",
+		"trim", "lower", "upper", "indexOf",
 		"bitand", "bitor", "bitshl", "bitshr",
+	}
+}
+
+const (
+	longestText = 4096 // bytes of a text that replace makes, unless it was longer before
+	maxParts    = 1000 // of a text that is split
+)
+
+// bounded are those functions of the language that could make much of little, within bounds.
+func bounded() []expr.Option {
+	return []expr.Option{
+		expr.Function("replace", func(args ...any) (any, error) {
+			text, old, by := args[0].(string), args[1].(string), args[2].(string)
+			if n := len(text) + strings.Count(text, old)*(len(by)-len(old)); n > max(longestText, len(text)) {
+				return nil, fmt.Errorf("replace gives a text of %d bytes; the most is %d", n, longestText)
+			}
+			return strings.ReplaceAll(text, old, by), nil
+		}, strings.ReplaceAll),
+		expr.Function("split", func(args ...any) (any, error) {
+			text, by := args[0].(string), args[1].(string)
+			if n := strings.Count(text, by) + 1; n > maxParts {
+				return nil, fmt.Errorf("split gives %d parts; the most is %d", n, maxParts)
+			}
+			return strings.Split(text, by), nil
+		}, strings.Split),
 	}
 }
 
@@ -175,16 +198,13 @@ func (f *field) typed() types.Type {
 // compile compiles an expression that must yield the kind (or nil), and finds the
 // fields that it needs.
 func (m *mapping) compile(text string, env types.Map, want reflect.Kind) (*expression, error) {
-	options := []expr.Option{expr.Env(env), expr.DisableAllBuiltins(), expr.MaxNodes(maxNodes)}
-	for _, name := range functions() {
-		options = append(options, expr.EnableBuiltin(name))
-	}
+	options := append(bounded(), expr.Env(env))
 	// Compiling for a kind would also cast to it, and a nil cannot be cast. So this
 	// only checks, and what runs is compiled without.
-	if _, err := expr.Compile(text, append(slices.Clone(options), expr.AsKind(want), expr.WarnOnAny())...); err != nil {
+	if _, err := compiling.CompileWith(text, functions(), append(slices.Clone(options), expr.AsKind(want), expr.WarnOnAny())...); err != nil {
 		return nil, readable(err)
 	}
-	program, err := expr.Compile(text, options...)
+	program, err := compiling.CompileWith(text, functions(), options...)
 	if err != nil {
 		return nil, readable(err)
 	}

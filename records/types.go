@@ -16,6 +16,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"greentally"
+	"greentally/internal/expression"
 	"greentally/internal/strictyaml"
 )
 
@@ -127,7 +128,7 @@ func parseType(name string, data []byte) (*recordType, error) {
 	}
 	t.checkNames(add)
 	for i, text := range t.Checks {
-		program, err := expr.Compile(text, expr.Env(env), expr.AsBool(), expr.DisableAllBuiltins())
+		program, err := expression.CompileWith(text, nil, expr.Env(env), expr.AsBool())
 		if err != nil {
 			add([]any{"checks", i}, "%w", err)
 		}

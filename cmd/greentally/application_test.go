@@ -263,6 +263,16 @@ func TestVerify(t *testing.T) {
 		}
 	}
 
+	// What is forged is not computed again, for then its rules would run.
+	forgery := a.write("forgery.zip", bundletest.Replace(t, data, "rules/indicators/awareness.yaml", func(content []byte) []byte {
+		return bytes.Replace(content, []byte("numerator: aware"), []byte(`numerator: "`+doubling(33)+`"`), 1)
+	}))
+	said, err := verify(t, forgery)
+	wantError(t, "a forgery", err, "rules/indicators/awareness.yaml: not what was signed")
+	if !strings.Contains(said, "nothing was computed again") || strings.Contains(err.Error(), "there is no let") {
+		t.Errorf("of a forgery it is said:\n%s%v", said, err)
+	}
+
 	// What the community itself would change, and sign.
 	private := contents(t, filepath.Join(a.dir, "data", "minisign.key"))
 	tests := []struct {
@@ -289,6 +299,7 @@ func TestVerify(t *testing.T) {
 		{file: "export.json", pattern: `"aware": 180`, with: `"aware": 400`, note: "", want: []string{"indicator awareness: value is 0.9, and comes to 2"}},
 		{file: "rules/kinds.json", pattern: `\[`, with: `[null,`, want: []string{"a kind is null"}},
 		{file: "rules/indicators/awareness.yaml", pattern: `numerator: aware`, with: `numerator: "` + strings.Repeat("(", 100_000) + `"`, want: []string{"rules/indicators/awareness.yaml", "the most is"}},
+		{file: "rules/indicators/awareness.yaml", pattern: `numerator: aware`, with: `numerator: "` + doubling(33) + `"`, want: []string{"rules/indicators/awareness.yaml", "there is no let"}},
 		{file: "README.txt", pattern: `SHA-256`, with: `SHA-1`, want: []string{"README.txt: it says something else"}},
 		{file: "export.csv", pattern: `180`, with: `190`, want: []string{"export.csv: it does not say"}},
 		{file: "export.pdf", pattern: `/Producer`, with: `/Producet`, want: []string{"export.pdf: it is not what the figures come to"}},
@@ -350,6 +361,15 @@ func TestVerify(t *testing.T) {
 	if err != nil || !strings.Contains(out, `device-days of recyclable are of when it was at site "e1"`) || !strings.Contains(out, "device-days of battery-west, which is not among the devices") {
 		t.Errorf("after the registry has changed: %v\n%s", err, out)
 	}
+}
+
+// doubling is an expression that doubles a text so many times.
+func doubling(times int) string {
+	text := `let a0 = 'xxxxxxxx'; `
+	for i := range times {
+		text += fmt.Sprintf("let a%d = a%d + a%[2]d; ", i+1, i)
+	}
+	return text + fmt.Sprintf("a%d == '' ? 1.0 : 0.0", times)
 }
 
 // resigned is a bundle with a file changed, signed again. Without a change the file is left out; more can be added.

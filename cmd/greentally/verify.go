@@ -52,7 +52,8 @@ that the community has published (greentally export key). With --from-store it a
 device-days again, from the readings in the store of the configuration, and compares records
 and alerts with those in the store.
 
-What is wrong is listed, with the file and the figure; then the exit status is 1.`,
+What is wrong is listed, with the file and the figure; then the exit status is 1. A bundle that is
+not as it was signed is not computed again: its rules may be anybody's.`,
 		Example: `  greentally verify jiayuan-2026-10-evidence.zip
   greentally verify jiayuan-2026-10-evidence.zip --key community.pub
   greentally verify jiayuan-2026-10-evidence.zip --from-store`,
@@ -74,7 +75,9 @@ What is wrong is listed, with the file and the figure; then the exit status is 1
 			v.say("%s %s, made %s by %s", b.Community, b.Month, b.Made.Format(time.RFC3339), b.Version)
 			v.say("signed by %s", b.Signer)
 			v.done("%d files, their SHA-256 and the signature", len(b.Files))
-			if err := v.recompute(); err != nil {
+			if len(wrong) > 0 {
+				v.say("nothing was computed again, because the files are not those that were signed: the rules among them may be anybody's")
+			} else if err := v.recompute(); err != nil {
 				v.wrong = append(v.wrong, err)
 			} else if fromStore {
 				if err := p.recount(cmd.Context(), v); err != nil {
@@ -196,6 +199,9 @@ func (v *verification) recompute() error {
 // read reads the export and the device-days. Nothing may stand in them twice, or unknown: what
 // people see must be what is computed with.
 func (v *verification) read() error {
+	if err := v.tooMuch(); err != nil {
+		return err
+	}
 	strict := jsonv2.RejectUnknownMembers(true)
 	var e report.Export
 	if err := jsonv2.Unmarshal(v.File(exportName), &e, strict); err != nil {
@@ -225,14 +231,41 @@ func (v *verification) read() error {
 	}
 	switch {
 	case e.Community.ID != v.Community || e.Month != v.Month || !e.Made.Equal(v.Made) || e.Version != v.Version:
-		v.found("%s: it is of %s %s, made %s by %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339), e.Version)
+		return fmt.Errorf("%s: it is of %s %s, made %s by %s; the manifest says otherwise", exportName, e.Community.ID, e.Month, e.Made.Format(time.RFC3339), e.Version)
 	case e.AsOf != asOf || e.Through != last:
-		v.found("%s: as_of is %s and through %s; what was made %s is of %s and %s", exportName, e.AsOf, e.Through, e.Made.Format(time.RFC3339), asOf, last)
+		return fmt.Errorf("%s: as_of is %s and through %s; what was made %s is of %s and %s", exportName, e.AsOf, e.Through, e.Made.Format(time.RFC3339), asOf, last)
 	}
 	if a := e.Application; a != nil {
 		v.say("note: it says of itself that it belongs to application %s, %s by %s; that is not computed", a.ID, a.Stage, a.Scheme)
 	}
 	v.known()
+	return nil
+}
+
+// What a bundle can have at most, so that a stranger's does not use up the memory: a few bytes of
+// text become hundreds when they are read.
+const (
+	maxBundleDays    = 1_000_000 // device-days
+	maxBundleObjects = 1_000_000 // in export.json
+	maxBundleRules   = 8 << 20   // bytes
+)
+
+func (v *verification) tooMuch() error {
+	if n := bytes.Count(v.File(daysName), []byte("\n")); n > maxBundleDays {
+		return fmt.Errorf("%s: it has %d device-days; the most is %d", daysName, n, maxBundleDays)
+	}
+	if n := bytes.Count(v.File(exportName), []byte("{")); n > maxBundleObjects {
+		return fmt.Errorf("%s: it has %d objects; the most is %d", exportName, n, maxBundleObjects)
+	}
+	rules := 0
+	for _, e := range v.Files {
+		if strings.HasPrefix(e.Name, rulesName+"/") {
+			rules += len(v.File(e.Name))
+		}
+	}
+	if rules > maxBundleRules {
+		return fmt.Errorf("%s: the rules come to %d bytes; the most is %d", rulesName, rules, maxBundleRules)
+	}
 	return nil
 }
 

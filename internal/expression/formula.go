@@ -13,8 +13,12 @@ import (
 // ErrNoFormula is wrapped by the error for an expression that a spreadsheet cannot compute.
 var ErrNoFormula = errors.New("a spreadsheet cannot compute it")
 
+// longestFormula is the longest formula that a spreadsheet takes, in characters.
+const longestFormula = 8192
+
 // Formula translates an expression into the formula of a spreadsheet, without the sign =. cell
-// returns what stands there for a leaf: a cell's name, or a literal.
+// returns what stands there for a leaf: a cell's name, or a literal. One that would be longer
+// than spreadsheets take is none.
 func Formula(text string, cell func(leaf string) (string, error)) (string, error) {
 	if err := short(text); err != nil {
 		return "", err
@@ -26,7 +30,16 @@ func Formula(text string, cell func(leaf string) (string, error)) (string, error
 	return formula(tree.Node, cell)
 }
 
+// formula bounds each part on the way: a part may be written several times in the next.
 func formula(node ast.Node, cell func(string) (string, error)) (string, error) {
+	text, err := unbounded(node, cell)
+	if err == nil && len(text) > longestFormula {
+		return "", fmt.Errorf("it has more than %d characters: %w", longestFormula, ErrNoFormula)
+	}
+	return text, err
+}
+
+func unbounded(node ast.Node, cell func(string) (string, error)) (string, error) {
 	if isLeaf(node) {
 		return cell(node.String())
 	}

@@ -220,6 +220,9 @@ func expand(text string) (all []string, err error) {
 				return nil, fmt.Errorf("%q: want such as 0.9*3", word)
 			}
 		}
+		if len(all)+n > 100_000 {
+			return nil, errors.New("a series is too long; the most is 100000")
+		}
 		for range n {
 			all = append(all, one)
 		}
@@ -235,7 +238,7 @@ func (t *test) day(device *greentally.Device, date greentally.Date) (greentally.
 		d.Covered = greentally.Duration(*t.Day.Covered * float64(24*time.Hour))
 	}
 	for kind, n := range t.Day.Faults {
-		for range n {
+		for range min(n, 10_000) {
 			d.Faults = append(d.Faults, greentally.Fault{Kind: kind})
 		}
 	}

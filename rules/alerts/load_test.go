@@ -50,6 +50,13 @@ func check(t *testing.T, files map[string]string) error {
 
 // What is wrong with a file is told with its name, the line and the reason, and the file is
 // refused.
+func TestTextsMayHaveConditionsAndFormats(t *testing.T) {
+	text := `{{/* one */}}{{if and (gt .fill_ratio 0.5) (ne .status "ok")}}{{printf "%.2f" .fill_ratio}}{{else if not .status}}x{{else}}90%{{end}}`
+	if err := check(t, map[string]string{"g.yaml": strings.Replace(aRule, `zh: "{{percent .fill_ratio}}"`, "zh: '"+text+"'", 1)}); err != nil && strings.Contains(err.Error(), "summary, zh") {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	if err := check(t, map[string]string{"g.yaml": aRule}); err != nil {
 		t.Fatal(err)
@@ -109,6 +116,15 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a text with an unknown quantity", `summary: {zh: "{{percent .fill_ratio}}"`, `summary: {zh: "{{percent .fil_ratio}}"`, "x/g.yaml:15: summary, zh: "},
 		{"a text with an unknown member", `en: "Empty {{.device.id}}."`, `en: "Empty {{.device.ID}}."`, "x/g.yaml:16: action, en: "},
 		{"a text with an unknown function", `zh: "{{percent .fill_ratio}}"`, `zh: "{{now}}"`, "x/g.yaml:15: summary, zh: "},
+		{"a loop", `zh: "{{percent .fill_ratio}}"`, `zh: "{{range 1000000000}}{{range 1000000000}}{{end}}{{end}}"`, "it can have values, if, and functions"},
+		{"a name that doubles", `zh: "{{percent .fill_ratio}}"`, "zh: '{{$x := .device.id}}{{$x = printf `%s%s` $x $x}}'", "names of its own"},
+		{"a template that calls itself", `zh: "{{percent .fill_ratio}}"`, "zh: '{{define `a`}}x{{template `a`}}{{end}}{{template `a`}}'", "cannot define templates"},
+		{"a wide number", `zh: "{{percent .fill_ratio}}"`, "zh: '{{printf `%1000000d` 1}}'", "widths of three digits"},
+		{"a width from elsewhere", `zh: "{{percent .fill_ratio}}"`, "zh: '{{printf `%*d` 1000000 1}}'", "widths of three digits"},
+		{"a text again and again", `zh: "{{percent .fill_ratio}}"`, "zh: '{{.device.id | printf `%[1]s%[1]s` | printf `%[1]s%[1]s`}}'", "widths of three digits"},
+		{"a format from elsewhere", `zh: "{{percent .fill_ratio}}"`, "zh: '{{printf .device.id 1}}'", "must be written out"},
+		{"another function of the library", `zh: "{{percent .fill_ratio}}"`, "zh: '{{html .device.id}}'", `there is no function "html"`},
+		{"a long text", `zh: "{{percent .fill_ratio}}"`, `zh: "` + strings.Repeat("x", 4001) + `"`, "the most is 4000"},
 		{"the chart of an unknown quantity", "quantity: fill_ratio", "quantity: fil_ratio", `x/g.yaml:13: a sorting_bin has no quantity "fil_ratio"`},
 		{"a limit without a chart", "  quantity: fill_ratio\n", "", "x/g.yaml:13: limit is drawn in the chart of the quantity"},
 		{"a limit that is a word", `limit: device.limits["fill_ratio"]`, "limit: device.stream", "x/g.yaml:14: limit: expected float64"},
@@ -132,6 +148,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a test with an unknown quantity", `values: {fill_ratio: "0.8 0.9"}`, `values: {fil_ratio: "0.8 0.9"}`, `x/g.yaml:18: alert full, test "one": values: a sorting_bin has no quantity "fil_ratio"`},
 		{"a test of a device that there is not", "device: {id: a, kind: sorting_bin,", "device: {id: a, kind: submarine,", `x/g.yaml:18: alert full, test "one": there is no kind "submarine"`},
 		{"no series", `"0.8 0.9"`, `"0.8*x 0.9"`, `x/g.yaml:18: alert full, test "one": values of fill_ratio: "0.8*x": want such as 0.9*3`},
+		{"a series without end", `"0.8 0.9"`, `"` + strings.Repeat("0.8*10000 ", 11) + `"`, "the most is 100000"},
 		{"no clock", "    values:", "    ahead: soon\n    values:", `x/g.yaml:18: alert full, test "one": ahead: "soon": want such as 2m or 90s`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -243,10 +242,7 @@ func (s *Set) parse(r *rule) (all []error) {
 			if part.key == "title" || text == "" {
 				continue
 			}
-			tmpl, err := template.New(part.key).Funcs(textFuncs(language)).Option("missingkey=error").Parse(text)
-			if err == nil {
-				err = tmpl.Execute(io.Discard, sample)
-			}
+			tmpl, err := parseText(part.key, language, text, sample)
 			if err != nil {
 				add(part.key, "%s, %s: %w", part.key, language, err)
 				continue

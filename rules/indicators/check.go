@@ -65,6 +65,9 @@ type testDay struct {
 	} `yaml:"registers"`
 }
 
+// mostInTests is how many devices and collections one line of a test can stand for.
+const mostInTests = 10_000
+
 type testMass struct {
 	Deposited   float64 `yaml:"deposited"`
 	Collected   float64 `yaml:"collected"`
@@ -132,7 +135,7 @@ func (t *test) run(s *Set, indicator string) error {
 		td := &t.Devices[i]
 		td.Community = "test"
 		length = max(length, len(td.Days))
-		for copy := range max(1, td.Copies) {
+		for copy := range min(max(1, td.Copies), mostInTests) {
 			device := td.Device
 			if copy > 0 {
 				device.ID = fmt.Sprintf("%s-%d", td.ID, copy+1)
@@ -201,8 +204,8 @@ func (t testDay) build(device *greentally.Device, date greentally.Date) greental
 	}
 	for q, m := range t.Masses {
 		mass := greentally.MassDay{Evidence: greentally.Measured, Deposited: amount(m.Deposited), Collected: amount(m.Collected), Max: amount(m.Max),
-			Collections: make([]greentally.Emptying, m.Collections)}
-		for i := range min(m.Partial, m.Collections) {
+			Collections: make([]greentally.Emptying, max(0, min(m.Collections, mostInTests)))}
+		for i := range min(m.Partial, len(mass.Collections)) {
 			mass.Collections[i].Partial = true
 		}
 		if m.Estimated {

@@ -657,7 +657,14 @@ func (in *compiled) adjustments(g *gathered, device string) map[greentally.Date]
 			continue
 		}
 		each := value / float64(daysBetween(r.Date, r.Last())+1)
-		for date := r.Date; !r.Last().Before(date); date = date.Add(1) {
+		first, last := r.Date, r.Last()
+		if first.Before(g.Month.First()) {
+			first = g.Month.First()
+		}
+		if g.Month.Last().Before(last) {
+			last = g.Month.Last()
+		}
+		for date := first; !last.Before(date); date = date.Add(1) { // of the month; a record may speak of centuries
 			if days[date] == nil {
 				days[date] = &adjustment{}
 			}
@@ -712,5 +719,5 @@ func (f *times) mean(records []*greentally.Record, stream greentally.Stream) *me
 
 // daysBetween returns how many days later to is than from.
 func daysBetween(from, to greentally.Date) int {
-	return int(math.Round(to.Start(time.UTC).Sub(from.Start(time.UTC)).Hours() / 24))
+	return int((to.Start(time.UTC).Unix() - from.Start(time.UTC).Unix()) / (24 * 60 * 60))
 }

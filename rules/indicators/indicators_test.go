@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -372,5 +373,28 @@ func TestWhatCannotBeComputedIsNoVerdict(t *testing.T) {
 	}
 	if len(values) != set.Len() {
 		t.Errorf("%d of %d indicators", len(values), set.Len())
+	}
+}
+
+// TestRecordOfCenturies computes a month of a record that speaks of all days that there are.
+func TestRecordOfCenturies(t *testing.T) {
+	set, err := indicators.Load(words(t), indicators.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	october := greentally.Month{Year: 2026, Month: time.October}
+	e := indicators.Evidence{Community: &greentally.Community{ID: "c"}, Month: october, Through: october.Last()}
+	until := greentally.Date{Year: 9999, Month: time.December, Day: 31}
+	for i := range 20 {
+		id := fmt.Sprintf("m%d", i)
+		e.Community.Devices = append(e.Community.Devices, &greentally.Device{Community: "c", ID: id, Kind: "lighting_meter", Baseline: &greentally.Baseline{Option: "B", EnergyKWh: 100, Days: 10}})
+		e.Records = append(e.Records, greentally.Record{ID: id, Community: "c", Type: "energy_adjustment", Device: id, Date: greentally.Date{Year: 1, Month: time.January, Day: 1}, Until: &until, Values: map[string]float64{"kwh": 1}})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	set.Compute(e)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("it takes %d bytes", n)
 	}
 }
