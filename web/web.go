@@ -308,7 +308,8 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, http.StatusConflict, err)
 	case errors.Is(err, ErrBadRequest):
 		s.fail(w, r, http.StatusBadRequest, err)
-	case r.Context().Err() != nil: // the asker has gone
+	case r.Context().Err() != nil: // the asker has gone, or listens on and sends no more
+		s.fail(w, r, http.StatusServiceUnavailable, errors.New("the request was given up"))
 	default:
 		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		s.fail(w, r, http.StatusInternalServerError, err)

@@ -47,6 +47,7 @@ type Gate struct {
 	failures                         *limits       // how many failed logins of a network come to the audit log
 	allFailures                      *rate.Limiter // and of all
 	leftOut                          atomic.Int64  // failed logins that did not, since one that did
+	blind                            atomic.Bool   // the last entry could not be written
 }
 
 // How often one may try. Nobody can hold a name back for others from one network: what comes from
@@ -92,9 +93,10 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 		case errors.Is(err, errNobody) || errors.Is(err, errToken):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="greentally"`)
 			g.Fail(w, r, http.StatusUnauthorized, err)
-		case r.Context().Err() != nil: // the asker has gone
 		default:
-			g.Log.Error("nobody can be identified", "path", r.URL.Path, "error", err)
+			if r.Context().Err() == nil { // else the asker has gone, or listens on and sends no more
+				g.Log.Error("nobody can be identified", "path", r.URL.Path, "error", err)
+			}
 			g.Fail(w, r, http.StatusServiceUnavailable, errors.New("who you are cannot be looked up now; try again"))
 		}
 	})

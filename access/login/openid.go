@@ -124,9 +124,8 @@ func (g *Gate) FinishOpenID(w http.ResponseWriter, r *http.Request) (next string
 	}
 	u, next, err := g.byProvider(r)
 	if err != nil {
-		g.failed(r.Context(), address, "openid", "", err)
 		g.Log.Info("a login by the OpenID provider failed", "error", err, "address", address)
-		return next, err
+		return next, g.failed(r.Context(), address, "openid", "", err)
 	}
 	return next, g.begin(w, r, u, "openid")
 }
