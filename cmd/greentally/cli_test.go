@@ -1300,6 +1300,7 @@ func TestCommandsReadTheConfiguration(t *testing.T) {
 func TestPayloadsForPeople(t *testing.T) {
 	for payload, want := range map[string]string{
 		"": "", "{\n\t\"a\": \"重\"}": "{\n\t\"a\": \"重\"}", "\xff": `"\xff"`, "a\x00": `"a\x00"`, "\x1b[2J": `"\x1b[2J"`, "del\x7f": `"del\x7f"`,
+		"\u009b2J": `"\u009b2J"`, "a\u202etxt.exe": `"a\u202etxt.exe"`, "a\u3000b": "a\u3000b",
 	} {
 		if got := printable([]byte(payload)); got != want {
 			t.Errorf("printable(%q) is %q, want %q", payload, got, want)

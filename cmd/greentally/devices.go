@@ -77,7 +77,8 @@ they are taken.`,
 			t := newTable(p.out)
 			t.AppendHeader([]any{"community", "device", "profile", "kind (a guess)", "first seen", "last seen", "latest payload"})
 			for _, d := range all {
-				t.AppendRow([]any{d.Community, d.Device, d.Profile, d.Kind, d.First.Local().Format(time.DateTime), d.Last.Local().Format(time.DateTime), shorten(d.Payload, 60)})
+				t.AppendRow([]any{printable([]byte(d.Community)), printable([]byte(d.Device)), d.Profile, d.Kind,
+					d.First.Local().Format(time.DateTime), d.Last.Local().Format(time.DateTime), printable([]byte(shorten(d.Payload, 60)))})
 			}
 			t.Render()
 			return nil

@@ -198,7 +198,7 @@ func (p *program) recordTemplateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return types.WriteTemplate(p.out, kind, language)
+			return types.WriteTemplate(p.data, kind, language)
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", "", "the type of the records, such as survey")
