@@ -77,10 +77,11 @@ type Server struct {
 // Action is what somebody wants to do.
 type Action string
 
-// The actions: the first three in a community, the others with what belongs to none.
+// The actions: the first four in a community, the others with what belongs to none.
 const (
 	Read       Action = "read"
 	Write      Action = "write"
+	Judge      Action = "judge"      // steps of applications that are the authority's
 	Screen     Action = "screen"     // what the big screen of a community shows
 	Monitor    Action = "monitor"    // metrics and status
 	Administer Action = "administer" // dead letters, and what else is of all communities

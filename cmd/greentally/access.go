@@ -74,7 +74,10 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 	if community == "" {
 		needed = access.Administer
 	}
-	role, _ := who.As(needed, community)
+	role, may := who.As(needed, community)
+	if !may {
+		role, _ = who.As(access.Judge, community)
+	}
 	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, What: map[string]string{}, Result: access.Done}
 	for _, name := range web.Named() {
 		if value := r.PathValue(name); value != "" {
@@ -253,6 +256,16 @@ func person(ctx context.Context) string {
 		return ""
 	}
 	return cmp.Or(who.Display, who.Name)
+}
+
+// account is the user or the token that asks, for what stays written down; empty while there are no
+// users, or if the program does something by itself.
+func account(ctx context.Context) string {
+	who := access.From(ctx)
+	if who.Name == access.Anyone {
+		return ""
+	}
+	return who.Name
 }
 
 // entrance is the way in, as the pages show it.

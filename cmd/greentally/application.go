@@ -232,7 +232,7 @@ func writeApplication(out io.Writer, a applied) error {
 		if s.Until != nil {
 			to += " until " + s.Until.String()
 		}
-		t.AppendRow(table.Row{s.On, to, s.By, s.Why, s.Recorded.Format("2006-01-02 15:04:05Z")})
+		t.AppendRow(table.Row{s.On, to, s.Signed(), s.Why, s.Recorded.Format("2006-01-02 15:04:05Z")})
 	}
 	t.Render()
 	if a.Submission == nil {

@@ -61,7 +61,7 @@ there, attachments are named by their hashes.`,
 			}
 			t.AppendHeader(header)
 			for _, r := range shown {
-				row := table.Row{r.ID, days(r), r.Type, strings.Join(nonEmpty(string(r.Stream), r.Device, r.Item), " "), sayings(r), attachmentNames(r), r.By, shorten(r.Why, 60)}
+				row := table.Row{r.ID, days(r), r.Type, strings.Join(nonEmpty(string(r.Stream), r.Device, r.Item), " "), sayings(r), attachmentNames(r), r.Signed(), shorten(r.Why, 60)}
 				if all {
 					row = append(row, fate[r.ID])
 				}

@@ -255,6 +255,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+		r.Account = account(ctx)
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {
 			return r, err
@@ -408,6 +409,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return added, notTaken(err)
 		},
 		CheckRecord: func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+			r.Account = account(ctx)
 			checked, err := recordLog.Check(ctx, r)
 			return checked, notTaken(err)
 		},
