@@ -74,15 +74,15 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 	if community == "" {
 		needed = access.Administer
 	}
-	role, may := who.As(needed, community)
-	if !may {
-		role, _ = who.As(access.Judge, community)
-	}
+	role, _ := who.As(needed, community)
 	entry := access.Entry{Who: who.Name, Role: role, Address: who.Address, Action: action, Community: community, What: map[string]string{}, Result: access.Done}
 	for _, name := range web.Named() {
 		if value := r.PathValue(name); value != "" {
 			entry.What[name] = value
 		}
+	}
+	if judge, may := who.As(access.Judge, community); role == "" && may && !errors.Is(failed, web.ErrForbidden) {
+		entry.Role = judge
 	}
 	switch {
 	case failed == nil:
