@@ -159,6 +159,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	discoveries.Known = func(community string) bool { _, ok := registry.Current().Location(community); return ok }
 	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, func(r greentally.Record) error {
 		return errors.Join(certification.Accept(r), accept(registry.Current(), types.Type, r))
 	}, time.Now)
@@ -433,15 +434,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return deadLetters.Replay(ctx, []uint64{id}, journal.Append)
 		},
 		DeleteDeadLetter: deadLetters.Delete,
-		Discovered: func(ctx context.Context) ([]greentally.Discovered, error) {
-			found, err := discoveries.List(ctx)
-			mine := []greentally.Discovered{}
-			for _, d := range found { // one that names no community is for administrators
-				if may := access.From(ctx).May; may(access.Read, d.Community) || may(access.Administer, "") {
-					mine = append(mine, d)
-				}
+		Discovered: func(ctx context.Context, q web.DiscoveredQuery) ([]greentally.Discovered, int, error) {
+			may := access.From(ctx).May // one that names no community is for administrators
+			of := func(c string) bool {
+				return (q.Community == "" || c == q.Community || c == "") && (may(access.Read, c) || may(access.Administer, ""))
 			}
-			return mine, err
+			return discoveries.List(ctx, ingest.DiscoveredQuery{Of: of, Device: q.Device, After: q.After, Limit: q.Limit})
 		},
 		Adopt: func(ctx context.Context, d greentally.Device) error {
 			if err := registry.Adopt(d); err != nil {

@@ -505,3 +505,27 @@ func TestWhoTakesWhichStep(t *testing.T) {
 		})
 	}
 }
+
+// TestManyStrangers shows many discovered devices page by page.
+func TestManyStrangers(t *testing.T) {
+	p, b := newPages()
+	b.strangers = 250
+	handler := handlerOf(t, p)
+	var seen []int
+	for path := "/c/jiayuan/discovered"; path != ""; {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		body := w.Body.String()
+		if w.Code != http.StatusOK || !strings.Contains(body, "共有设备（台）： 250") {
+			t.Fatalf("%s: %d\n%s", path, w.Code, body)
+		}
+		seen = append(seen, strings.Count(body, `<h2>new-`))
+		path = ""
+		if next := regexp.MustCompile(`href="(\?after=[^"]+)"`).FindStringSubmatch(body); next != nil {
+			path = "/c/jiayuan/discovered" + next[1]
+		}
+	}
+	if !slices.Equal(seen, []int{100, 100, 50}) {
+		t.Errorf("the pages show %v", seen)
+	}
+}
