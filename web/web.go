@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/sync/semaphore"
 
 	"greentally"
 )
@@ -74,6 +76,9 @@ type Server struct {
 	Metrics http.Handler
 	Mounted map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
 	Log     *slog.Logger
+
+	roomOnce sync.Once
+	room     *semaphore.Weighted // see Upload
 }
 
 // Action is what somebody wants to do.
@@ -307,6 +312,9 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, http.StatusNotFound, err)
 	case errors.As(err, new(*http.MaxBytesError)):
 		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, ErrBusy):
+		busy(w)
+		s.fail(w, r, http.StatusServiceUnavailable, err)
 	case errors.Is(err, ErrForbidden):
 		s.fail(w, r, http.StatusForbidden, err)
 	case errors.Is(err, ErrConflict):

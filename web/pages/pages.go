@@ -286,6 +286,8 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 		status = http.StatusConflict
 	case errors.Is(err, web.ErrBadRequest):
 		status = http.StatusBadRequest
+	case errors.Is(err, web.ErrBusy):
+		status = http.StatusServiceUnavailable
 	default:
 		p.render(w, r, set, v, 0, name, nil, err)
 		return
