@@ -59,6 +59,18 @@ func (s Stage) Title() Text {
 	return Text{string(s), string(s)}
 }
 
+// ByAuthority reports whether a step to the stage is for those who judge the application: what the
+// community itself does is to draft it, the first step, to submit and to withdraw it.
+func (s Stage) ByAuthority(first bool) bool {
+	switch s {
+	case StageDraft:
+		return !first // it is returned
+	case StageSubmitted, StageWithdrawn:
+		return false
+	}
+	return true
+}
+
 // TitleLevel is who gave a title.
 type TitleLevel string
 
@@ -89,10 +101,11 @@ func TitleLevels() []TitleLevel { return []TitleLevel{National, City, District} 
 type Step struct {
 	Application string    `json:"application"` // ID
 	To          Stage     `json:"to"`
-	On          Date      `json:"on,omitzero"`   // the day on which it was done
-	By          string    `json:"by"`            // who did it
-	Why         string    `json:"why,omitempty"` // reason, or the document's number
-	Recorded    time.Time `json:"recorded"`      // when it was handed in
+	On          Date      `json:"on,omitzero"`       // the day on which it was done
+	By          string    `json:"by"`                // who did it, as is said
+	Account     string    `json:"account,omitempty"` // who handed it in: a user's name, or token: and a token's; empty in what is old, or if there were no users
+	Why         string    `json:"why,omitempty"`     // reason, or the document's number
+	Recorded    time.Time `json:"recorded"`          // when it was handed in
 
 	// Of the first step.
 	Community string `json:"community,omitempty"`
@@ -105,6 +118,17 @@ type Step struct {
 
 	// Of a step to StageSubmitted.
 	Submission *Submission `json:"submission,omitempty"`
+}
+
+// Signed is who did it, and by which account if that says more.
+func (s Step) Signed() string { return signed(s.By, s.Account) }
+
+// signed is a name as it was said, and the account that said so.
+func signed(by, account string) string {
+	if account == "" || account == by {
+		return by
+	}
+	return by + " (" + account + ")"
 }
 
 // Submission is what was handed in with an application, and does not change any more.

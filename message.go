@@ -83,3 +83,8 @@ type DeadLetter struct {
 	// again replaces the first.
 	Origin string `json:"-"`
 }
+
+// Message is the message as it was received.
+func (l DeadLetter) Message() Message {
+	return Message{Topic: l.Topic, Payload: l.Payload, Received: l.Received, Cut: l.Cut}
+}

@@ -28,7 +28,8 @@ type Record struct {
 
 	Attachments []Attachment `json:"attachments,omitempty"` // the evidence itself
 
-	By       string    `json:"by"`                 // who attests it
+	By       string    `json:"by"`                 // who attests it, as is said
+	Account  string    `json:"account,omitempty"`  // who handed it in: a user's name, or token: and a token's; empty in what is old, or if there were no users
 	Why      string    `json:"why,omitempty"`      // reason, or where the evidence lies
 	Recorded time.Time `json:"recorded"`           // when it was handed in
 	Replaces string    `json:"replaces,omitempty"` // ID of the record that it supersedes
@@ -37,6 +38,9 @@ type Record struct {
 	// Such a one says nothing else, and is never in force.
 	Withdraws bool `json:"withdraws,omitempty"`
 }
+
+// Signed is who attests it, and by which account it was handed in if that says more.
+func (r Record) Signed() string { return signed(r.By, r.Account) }
 
 // Attachment is a photo or a document that a record rests on. Its content is kept under its
 // hash, by community, and never changes.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Text is what is said in the two languages that screens and exports speak: a title, or
@@ -56,6 +58,23 @@ func (t Text) In(language string) string {
 		return t.EN
 	}
 	return t.ZH
+}
+
+// CheckText returns why a text that came from a person or a device is not taken, by what it is called:
+// it has more characters than most, or one that cannot be seen, such as one that turns round the text
+// behind it. Only a text of several lines has ends of lines and tabs.
+func CheckText(what Text, text string, most int, lines bool) error {
+	if n := utf8.RuneCountInString(text); n > most {
+		return TextErrorf("%s有 %d 个字符，最多 %d 个", "%s has %d characters; the most is %d", what, n, most)
+	}
+	for i, r := range text {
+		switch {
+		case lines && (r == '\n' || r == '\r' || r == '\t'), r == '\u200c', r == '\u200d': // the last two join, or do not
+		case !unicode.IsGraphic(r), r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
+			return TextErrorf("%s含有不可打印的字符 %q", "%s has a character that cannot be printed, %q", what, string(r))
+		}
+	}
+	return nil
 }
 
 // UnmarshalJSON also reads a bare string, as the same in both languages: so were reasons

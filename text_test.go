@@ -51,3 +51,32 @@ func TestTextf(t *testing.T) {
 		t.Errorf("of none: %+v", got)
 	}
 }
+
+func TestCheckText(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		lines bool
+		want  string // empty if it is taken
+	}{
+		{"", false, ""},
+		{"新桶 №1　♻️ 👩‍🔧", false, ""},
+		{"一二三四五六七八九十一二三四五六七八九十", false, ""},
+		{"一二三四五六七八九十一二三四五六七八九十一", false, "the name has 21 characters; the most is 20"},
+		{"a\nb", false, `the name has a character that cannot be printed, "\n"`},
+		{"a\r\n\tb", true, ""},
+		{"a\x1b[2J", true, `the name has a character that cannot be printed, "\x1b"`},
+		{"a\u202eb", true, `the name has a character that cannot be printed, "\u202e"`},
+		{"a\u009bb", true, `the name has a character that cannot be printed, "\u009b"`},
+		{"a\x00", true, `the name has a character that cannot be printed, "\x00"`},
+		{"a\xff", true, `the name has a character that cannot be printed, "�"`},
+		{"a�", true, ""},
+	} {
+		got := ""
+		if err := CheckText(Text{"名称", "the name"}, tt.text, 20, tt.lines); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}

@@ -16,7 +16,7 @@ type Role string
 const (
 	RoleAdministrator Role = "administrator" // may do everything
 	RoleManager       Role = "manager"       // reads and writes what belongs to its communities
-	RoleAssessor      Role = "assessor"      // reads all evidence of its communities, and writes nothing
+	RoleAssessor      Role = "assessor"      // reads all evidence of its communities, and writes nothing but its judgement of applications
 	RoleMonitor       Role = "monitor"       // a token for Prometheus: metrics and status alone
 	RoleScreen        Role = "screen"        // a token for the big screen of one community: that alone
 )
@@ -30,10 +30,11 @@ func (r Role) Title() greentally.Text {
 // Action is what somebody wants to do.
 type Action string
 
-// The actions. Read, Write and Screen are of a community; Monitor and Administer are of none.
+// The actions. Read, Write, Judge and Screen are of a community; Monitor and Administer are of none.
 const (
 	Read       Action = "read"       // all evidence
 	Write      Action = "write"      // records, silences, acknowledgements, applications, exports, adopted devices
+	Judge      Action = "judge"      // steps of applications that are the authority's: surveyed, accepted, named, returned, rejected, revoked
 	Screen     Action = "screen"     // what the big screen shows
 	Monitor    Action = "monitor"    // metrics and status
 	Administer Action = "administer" // users, tokens, dead letters, what belongs to no community
@@ -79,7 +80,7 @@ func (p Principal) As(a Action, community string) (Role, bool) {
 func (b Binding) allows(a Action, community string) bool {
 	switch b.Role {
 	case RoleAdministrator:
-		return slices.Contains([]Action{Read, Write, Screen, Monitor, Administer}, a)
+		return slices.Contains([]Action{Read, Write, Judge, Screen, Monitor, Administer}, a)
 	case RoleMonitor:
 		return a == Monitor && community == ""
 	}
@@ -90,7 +91,7 @@ func (b Binding) allows(a Action, community string) bool {
 	case RoleManager:
 		return a == Read || a == Write || a == Screen
 	case RoleAssessor:
-		return a == Read || a == Screen
+		return a == Read || a == Judge || a == Screen
 	case RoleScreen:
 		return a == Screen
 	}

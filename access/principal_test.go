@@ -12,7 +12,7 @@ import (
 
 var (
 	roles   = []access.Role{access.RoleAdministrator, access.RoleManager, access.RoleAssessor, access.RoleMonitor, access.RoleScreen, "owner", ""}
-	actions = []access.Action{access.Read, access.Write, access.Screen, access.Monitor, access.Administer, "dance", ""}
+	actions = []access.Action{access.Read, access.Write, access.Judge, access.Screen, access.Monitor, access.Administer, "dance", ""}
 )
 
 func TestMay(t *testing.T) {
@@ -21,9 +21,9 @@ func TestMay(t *testing.T) {
 		want []access.Action // in its community
 		none []access.Action // of no community
 	}{
-		{access.RoleAdministrator, actions[:5], actions[:5]},
+		{access.RoleAdministrator, actions[:6], actions[:6]},
 		{access.RoleManager, []access.Action{access.Read, access.Write, access.Screen}, nil},
-		{access.RoleAssessor, []access.Action{access.Read, access.Screen}, nil},
+		{access.RoleAssessor, []access.Action{access.Read, access.Judge, access.Screen}, nil},
 		{access.RoleScreen, []access.Action{access.Screen}, nil},
 		{access.RoleMonitor, nil, []access.Action{access.Monitor}},
 		{"owner", nil, nil},
@@ -76,7 +76,7 @@ func TestBounds(t *testing.T) {
 		administers := p.Is(access.RoleAdministrator)
 		monitors := p.Is(access.RoleMonitor) && action == access.Monitor && community == ""
 		switch {
-		case may && !slices.Contains(actions[:5], action):
+		case may && !slices.Contains(actions[:6], action):
 			t.Fatalf("may do what nobody knows, %q", action)
 		case may && !administers && !monitors && len(here) == 0:
 			t.Fatalf("may %s in %q, which no binding names", action, community)
@@ -84,6 +84,8 @@ func TestBounds(t *testing.T) {
 			t.Fatalf("writes as %v", here)
 		case may && !administers && action == access.Read && !slices.Contains(here, access.RoleManager) && !slices.Contains(here, access.RoleAssessor):
 			t.Fatalf("reads as %v", here)
+		case may && !administers && action == access.Judge && !slices.Contains(here, access.RoleAssessor):
+			t.Fatalf("judges as %v", here)
 		case may && !administers && action == access.Administer:
 			t.Fatalf("administers as %v", here)
 		}

@@ -349,7 +349,7 @@ func validate(key string, all map[string]account, provider bool) error {
 			add(b.Role == RoleScreen || b.Role == RoleMonitor, "“%s”只用于令牌，不用于用户", "a %s is a token, not a user", b.Role.Title())
 		}
 		add(!slices.Contains([]string{"", "zh", "en"}, u.Language), "语言 %q 既不是 zh 也不是 en", "language %q is neither zh nor en", u.Language)
-		add(len(u.Display) > 200 || len(u.Email) > 254 || len(u.Subject) > 255, "姓名、电子邮箱或统一身份标识太长", "the display name, the email address or the subject is too long")
+		add(len(u.Display) > 200 || len(u.Email) > 254 || len(u.Subject) > 255, "姓名、电子邮箱或统一身份标识太长：最多 200、254 和 255 个字节", "the display name, the email address or the subject is too long: the most is 200, 254 and 255 bytes")
 		add(strings.ContainsFunc(u.Display+u.Email+u.Subject, func(r rune) bool { return !unicode.IsPrint(r) }), "姓名、电子邮箱或统一身份标识含有不可打印的字符", "the display name, the email address or the subject has characters that cannot be printed")
 		add(u.Email != "" && !strings.Contains(u.Email, "@"), "%q 不是电子邮箱", "%q is no email address", u.Email)
 	}

@@ -32,6 +32,12 @@ func course() map[greentally.Stage][]greentally.Stage {
 	}
 }
 
+// How long a step's name and reason can be, in characters.
+const (
+	mostName = 200
+	mostWhy  = 2000
+)
+
 // Open reports whether more is to come of an application at the stage before there is a title
 // or none.
 func Open(s greentally.Stage) bool {
@@ -76,6 +82,18 @@ func may(a *greentally.Application, s *greentally.Step) error {
 		if wrong {
 			all = append(all, greentally.TextErrorf(zh, en, args...))
 		}
+	}
+	for _, text := range []struct {
+		zh, en, text string
+		most         int
+	}{{"经办人", "by", s.By, mostName}, {"说明", "why", s.Why, mostWhy}, {"社区", "community", s.Community, mostName}, {"评价标准", "scheme", s.Scheme, mostName},
+		{"阶段", "to", string(s.To), mostName}, {"级别", "level", string(s.Level), mostName}} {
+		if err := greentally.CheckText(greentally.Text{ZH: text.zh, EN: text.en}, text.text, text.most, text.en == "why"); err != nil {
+			all = append(all, err)
+		}
+	}
+	if len(all) > 0 {
+		return errors.Join(all...)
 	}
 	next := Next(a.Stage)
 	first := a.Stage == ""

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
@@ -37,10 +37,8 @@ func (l *Live) Adopt(device greentally.Device) error {
 	if c == nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("没有社区 %q", "there is no community %q", device.Community))
 	}
-	for _, text := range []string{device.Name.ZH, device.Name.EN, device.Address} {
-		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return fmt.Errorf("%w: %w", ErrInvalid, greentally.TextErrorf("%q 含有不可打印的字符", "%q has characters that cannot be printed", text))
-		}
+	if err := checkTexts(device); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if _, ok := l.Current().Device(device.Key()); ok {
 		return fmt.Errorf("%w: %w", ErrThere, greentally.TextErrorf("%s 在 %s 中", "%s is in %s", device.Key(), filepath.Base(c.file)))
@@ -68,6 +66,48 @@ func (l *Live) Adopt(device greentally.Device) error {
 		return fmt.Errorf("adopt device %s: %w", device.Key(), err)
 	}
 	return l.reload()
+}
+
+// How long a text of an adopted device can be, in characters, and how many limits, registers and
+// facts it can have.
+const (
+	mostText  = 200
+	mostFacts = 100
+)
+
+// checkTexts reports which texts of a device are too long for a community's file, or cannot be
+// printed. Whether they make sense is asked afterwards.
+func checkTexts(d greentally.Device) error {
+	var all []error
+	line := func(zh, en, text string) {
+		all = append(all, greentally.CheckText(greentally.Text{ZH: zh, EN: en}, text, mostText, false))
+	}
+	line("设备编号", "id", d.ID)
+	line("中文名称", "name in Chinese", d.Name.ZH)
+	line("英文名称", "name in English", d.Name.EN)
+	line("设备类型", "kind", d.Kind)
+	line("协议", "profile", d.Profile)
+	line("地址", "address", d.Address)
+	line("点位", "site", d.Site)
+	line("类别", "stream", string(d.Stream))
+	line("网关", "gateway", d.Gateway)
+	if b := d.Baseline; b != nil {
+		line("基准方案", "baseline.option", b.Option)
+		line("基准随动", "baseline.follows", b.Follows)
+	}
+	if n := max(len(d.Limits), len(d.Registers), len(d.Facts)); n > mostFacts {
+		return errors.Join(append(all, greentally.TextErrorf("限值、表码和参数各最多 %[2]d 个，现有 %[1]d 个", "there are %d limits, registers or facts; the most is %d of each", n, mostFacts))...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Limits)) {
+		line("限值名", "the name of a limit", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Registers)) {
+		line("表码名", "the name of a register", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Facts)) {
+		line("参数名", "the name of a fact", name)
+	}
+	return errors.Join(all...)
 }
 
 // errShape is the error for a file that text cannot simply be added to.

@@ -3,6 +3,7 @@ package devices_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -215,18 +216,28 @@ func TestAdoptRefuses(t *testing.T) {
 	}{
 		"a device that is there": {file + list, func(d *greentally.Device) { d.ID = "box-1" }, devices.ErrThere, "already: jiayuan/box-1 is in a.yaml"},
 		"a name of two lines":    {file + list, func(d *greentally.Device) { d.Name.ZH = "a\n- id: b" }, devices.ErrInvalid, "cannot be printed"},
-		"another community":      {file + list, func(d *greentally.Device) { d.Community = "x" }, devices.ErrInvalid, `no community "x"`},
-		"what is not valid":      {file + list, func(d *greentally.Device) { d.Site = "x" }, devices.ErrInvalid, `invalid device: a.yaml:12: device bin-new: there is no site "x"`},
-		"devices in one line":    {file + "devices: [{id: box-1, kind: battery_box, site: s}]\n", func(*greentally.Device) {}, devices.ErrFile, "first: a.yaml:5: its devices are not written one below another"},
-		"all in one line":        {"{community: jiayuan, name: {en: J}, households: 1, sites: [{id: s, type: gate}]}\n", func(*greentally.Device) {}, devices.ErrFile, "a.yaml"},
+		"a name too long":        {file + list, func(d *greentally.Device) { d.Name.EN = strings.Repeat("x", 900_000) }, devices.ErrInvalid, "invalid device: name in English has 900000 characters; the most is 200"},
+		"a site too long":        {file + list, func(d *greentally.Device) { d.Site = strings.Repeat("x", 900_000) }, devices.ErrInvalid, "invalid device: site has 900000 characters; the most is 200"},
+		"an address of control":  {file + list, func(d *greentally.Device) { d.Address = "a\u009bb" }, devices.ErrInvalid, "invalid device: address has a character that cannot be printed"},
+		"a gateway turned round": {file + list, func(d *greentally.Device) { d.Gateway = "a\u202eb" }, devices.ErrInvalid, "invalid device: gateway has a character that cannot be printed"},
+		"too many facts": {file + list, func(d *greentally.Device) {
+			d.Facts = map[string]float64{}
+			for i := range 101 {
+				d.Facts[fmt.Sprint("f", i)] = 1
+			}
+		}, devices.ErrInvalid, "there are 101 limits, registers or facts; the most is 100 of each"},
+		"another community":   {file + list, func(d *greentally.Device) { d.Community = "x" }, devices.ErrInvalid, `no community "x"`},
+		"what is not valid":   {file + list, func(d *greentally.Device) { d.Site = "x" }, devices.ErrInvalid, `invalid device: a.yaml:12: device bin-new: there is no site "x"`},
+		"devices in one line": {file + "devices: [{id: box-1, kind: battery_box, site: s}]\n", func(*greentally.Device) {}, devices.ErrFile, "first: a.yaml:5: its devices are not written one below another"},
+		"all in one line":     {"{community: jiayuan, name: {en: J}, households: 1, sites: [{id: s, type: gate}]}\n", func(*greentally.Device) {}, devices.ErrFile, "a.yaml"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir, live := communities(t, map[string]string{"a.yaml": tt.before})
 			d := newBin()
 			tt.change(&d)
-			if err := live.Adopt(d); !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want in it %s", err, tt.want)
+			if err := live.Adopt(d); !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 1000 {
+				t.Errorf("got %.1000v, want in it %s", err, tt.want)
 			}
 			if got := readText(t, filepath.Join(dir, "a.yaml")); got != tt.before {
 				t.Errorf("the file changed:\n%s", got)

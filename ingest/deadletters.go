@@ -2,12 +2,15 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +21,11 @@ import (
 // DeadLetters keeps what the writer could not use, until it is replayed or deleted,
 // or the disk budget is needed for newer ones.
 type DeadLetters struct {
+	// Device tells which device a message is from that nobody knows, by its topic; false if it cannot
+	// tell. By it the letters of a device are found among many. It is set before the first letter;
+	// without it all letters are looked through.
+	Device func(greentally.Message) (greentally.DeviceKey, bool)
+
 	js     jetstream.JetStream
 	stream jetstream.Stream
 }
@@ -62,7 +70,7 @@ func (d *DeadLetters) put(ctx context.Context, letters []greentally.DeadLetter) 
 		if err != nil {
 			return fmt.Errorf("dead letter %s: %w", letter.Origin, err)
 		}
-		msg := &nats.Msg{Subject: deadLetterSubject + letter.Origin, Data: data}
+		msg := &nats.Msg{Subject: d.subject(letter), Data: data}
 		future, err := d.js.PublishMsgAsync(msg)
 		if err != nil {
 			return fmt.Errorf("dead letter %s: %w", letter.Origin, err)
@@ -80,6 +88,76 @@ func (d *DeadLetters) put(ctx context.Context, letters []greentally.DeadLetter) 
 	}
 	return nil
 }
+
+// subject is where a letter is kept: a place in the journal, which has two parts, and for a device
+// that nobody knows a third one, by which it is found.
+func (d *DeadLetters) subject(letter greentally.DeadLetter) string {
+	subject := deadLetterSubject + letter.Origin
+	if letter.Reason == greentally.UnknownDevice && d.Device != nil {
+		if key, ok := d.Device(letter.Message()); ok {
+			subject += "." + deviceToken(key)
+		}
+	}
+	return subject
+}
+
+// deviceToken stands for a device in a subject.
+func deviceToken(key greentally.DeviceKey) string {
+	sum := sha256.Sum256([]byte(discoveredKey(key)))
+	return hex.EncodeToString(sum[:10])
+}
+
+// Of calls yield for each letter that may be of one of the devices, which nobody knew by the keys
+// when they were written, oldest first, until yield returns false. Those of which it was not told
+// whose they are, such as all from before that was written down, are among them.
+func (d *DeadLetters) Of(ctx context.Context, keys []greentally.DeviceKey, yield func(greentally.DeadLetter) bool) error {
+	filters := []string{deadLetterSubject + "*.*"}
+	for _, key := range keys {
+		filters = append(filters, deadLetterSubject+"*.*."+deviceToken(key))
+	}
+	slices.Sort(filters)
+	consumer, err := d.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: slices.Compact(filters), InactiveThreshold: time.Minute})
+	if err != nil {
+		return fmt.Errorf("dead letters of devices: %w", err)
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("dead letters of devices: %w", err)
+	}
+	if info.NumPending == 0 {
+		return nil
+	}
+	letters, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("dead letters of devices: %w", err)
+	}
+	defer letters.Stop()
+	for {
+		wait, cancel := context.WithTimeout(ctx, deletedMeanwhile)
+		msg, err := letters.Next(jetstream.NextContext(wait))
+		cancel()
+		if err != nil && wait.Err() != nil && ctx.Err() == nil {
+			return nil // those that were still to come were deleted meanwhile
+		}
+		if err != nil {
+			return fmt.Errorf("dead letters of devices: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("dead letters of devices: %w", err)
+		}
+		letter, err := parseDeadLetter(meta.Sequence.Stream, msg.Data())
+		if err != nil {
+			return err
+		}
+		if !yield(letter) || meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// deletedMeanwhile is how long a letter that was announced may take to come.
+const deletedMeanwhile = 10 * time.Second
 
 // Count returns how many there are.
 func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
@@ -141,20 +219,37 @@ func (d *DeadLetters) Delete(ctx context.Context, id uint64) error {
 	return nil
 }
 
-// Replay puts the messages of the letters back into the journal, as they were
-// received, and removes the letters. Those whose cause was not mended come back as
-// new letters.
+// Replay puts the messages of the letters with the IDs back into the journal; see [DeadLetters.Take].
+// The error is [fs.ErrNotExist] if one is not there.
 func (d *DeadLetters) Replay(ctx context.Context, ids []uint64, append func(context.Context, ...greentally.Message) error) error {
 	for _, id := range ids {
 		letter, err := d.Get(ctx, id)
 		if err != nil {
 			return err
 		}
-		message := greentally.Message{Topic: letter.Topic, Payload: letter.Payload, Received: letter.Received, Cut: letter.Cut}
-		if err := append(ctx, message); err != nil {
-			return fmt.Errorf("replay dead letter %d: %w", id, err)
+		if err := d.Take(ctx, []greentally.DeadLetter{letter}, append); err != nil {
+			return err
 		}
-		if err := d.Delete(ctx, id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	}
+	return nil
+}
+
+// Take puts the messages of letters back into the journal, as they were received, and then
+// removes the letters. Those whose cause was not mended come back as new letters. Taken twice, a
+// message is stored once.
+func (d *DeadLetters) Take(ctx context.Context, letters []greentally.DeadLetter, append func(context.Context, ...greentally.Message) error) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	messages := make([]greentally.Message, len(letters))
+	for i, letter := range letters {
+		messages[i] = letter.Message()
+	}
+	if err := append(ctx, messages...); err != nil {
+		return fmt.Errorf("replay %d dead letters from %d on: %w", len(letters), letters[0].ID, err)
+	}
+	for _, letter := range letters {
+		if err := d.Delete(ctx, letter.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

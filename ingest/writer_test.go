@@ -252,7 +252,8 @@ func TestDiscoveriesRememberWhoSpoke(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := d.List(t.Context())
+	everything := ingest.DiscoveredQuery{Of: func(string) bool { return true }, Limit: 100}
+	all, _, err := d.List(t.Context(), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func TestDiscoveriesRememberWhoSpoke(t *testing.T) {
 	if err := d.Forget(t.Context(), all[0].DeviceKey); err != nil {
 		t.Fatal(err)
 	}
-	if all, err = d.List(t.Context()); err != nil || len(all) != 1 {
+	if all, _, err = d.List(t.Context(), everything); err != nil || len(all) != 1 {
 		t.Errorf("after forgetting one: %+v, %v", all, err)
 	}
 }

@@ -207,9 +207,9 @@ func inUTC(t *time.Time) *time.Time {
 type mark [sha256.Size]byte
 
 // says returns the mark of all that a record says of its subject: of two that say the same it
-// is the same. Which it replaces, why, and when it was handed in is not of its subject.
+// is the same. Which it replaces, why, and when and by whom it was handed in is not of its subject.
 func says(r greentally.Record) mark {
-	r.ID, r.Why, r.Replaces, r.Recorded = "", "", "", time.Time{}
+	r.ID, r.Why, r.Replaces, r.Account, r.Recorded = "", "", "", "", time.Time{}
 	r.At, r.End = inUTC(r.At), inUTC(r.End)
 	if r.Values == nil {
 		r.Values = greentally.Values{}

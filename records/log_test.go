@@ -283,6 +283,9 @@ func TestTheSameThingTwice(t *testing.T) {
 	utc := at.UTC()
 	complaint.At, complaint.Why, complaint.Values = &utc, "by telephone", greentally.Values{}
 	there("in another zone, for another reason", complaint, second.ID)
+	byOther := audit()
+	byOther.Account = "token:commands"
+	there("by another account", byOther, first.ID)
 
 	other := audit()
 	other.Community = "xixiang"

@@ -222,6 +222,9 @@ const (
 	mostText = 2000
 )
 
+// mostNumbers is how many values, and how many texts, a record has at most.
+const mostNumbers = 100
+
 // mostAttachments is how many attachments a record has at most.
 const mostAttachments = 20
 
@@ -233,15 +236,31 @@ func (t *Types) faults(r greentally.Record) (all []error) {
 	if r.By == "" {
 		add("请填写填报人", "by is missing: say who attests it")
 	}
-	tooLong := func(what, text string, most int) {
-		if n := utf8.RuneCountInString(text); n > most {
-			add("%s有 %d 个字符，最多 %d 个；其余请放入附件", "%s has %d characters; the most is %d, and the rest goes into an attachment", what, n, most)
+	missing := len(all)
+	text := func(zh, en, text string, most int, lines bool) {
+		if n := utf8.RuneCountInString(text); lines && n > most {
+			add("%s有 %d 个字符，最多 %d 个；其余请放入附件", "%s has %d characters; the most is %d, and the rest goes into an attachment", greentally.Text{ZH: zh, EN: en}, n, most)
+		} else if err := greentally.CheckText(greentally.Text{ZH: zh, EN: en}, text, most, lines); err != nil {
+			all = append(all, err)
 		}
 	}
-	tooLong("by", r.By, mostName)
-	tooLong("why", r.Why, mostText)
+	for _, name := range []struct{ zh, en, text string }{{"社区", "community", r.Community}, {"类型", "type", r.Type}, {"类别", "stream", string(r.Stream)}, {"设备", "device", r.Device},
+		{"条目", "item", r.Item}, {"更正", "replaces", r.Replaces}, {"填报人", "by", r.By}} {
+		text(name.zh, name.en, name.text, mostName, false)
+	}
+	text("说明", "why", r.Why, mostText, true)
+	if n := max(len(r.Values), len(r.Texts)); n > mostNumbers {
+		add("数值或文字有 %d 个，各最多 %d 个", "there are %d values or texts; the most is %d of each", n, mostNumbers)
+		return all
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Texts)) {
-		tooLong(name, r.Texts[name], mostText)
+		text(name, name, r.Texts[name], mostText, true)
+	}
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(r.Texts)), slices.Sorted(maps.Keys(r.Values))) {
+		text("名称", "the name of a value or a text", name, mostName, false)
+	}
+	if len(all) > missing {
+		return all // what is said of the rest would repeat what is too long
 	}
 	if r.Date == (greentally.Date{}) {
 		add("请填写日期", "date is missing: say which day it speaks of")

@@ -156,3 +156,45 @@ func TestDocsTellTheColumns(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsHaveBounds hands in what no person says: each is refused, in few words.
+func TestTextsHaveBounds(t *testing.T) {
+	types, err := records.LoadTypes(records.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 900_000)
+	for name, tt := range map[string]struct {
+		change func(*greentally.Record)
+		want   string
+	}{
+		"a type":              {func(r *greentally.Record) { r.Type = long }, "type has 900000 characters; the most is 200"},
+		"a device":            {func(r *greentally.Record) { r.Device = long }, "device has 900000 characters; the most is 200"},
+		"an item":             {func(r *greentally.Record) { r.Item = long }, "item has 900000 characters; the most is 200"},
+		"a stream":            {func(r *greentally.Record) { r.Stream = greentally.Stream(long) }, "stream has 900000 characters; the most is 200"},
+		"a record":            {func(r *greentally.Record) { r.Replaces = long }, "replaces has 900000 characters; the most is 200"},
+		"who":                 {func(r *greentally.Record) { r.By = long }, "by has 900000 characters; the most is 200"},
+		"why":                 {func(r *greentally.Record) { r.Why = long }, "why has 900000 characters; the most is 2000, and the rest goes into an attachment"},
+		"a text":              {func(r *greentally.Record) { r.Texts = map[string]string{"a": long} }, "a has 900000 characters; the most is 2000"},
+		"a name":              {func(r *greentally.Record) { r.Texts = map[string]string{long: "a"} }, "the name of a value or a text has 900000 characters; the most is 200"},
+		"who, two lines":      {func(r *greentally.Record) { r.By = "Li\nNa" }, `by has a character that cannot be printed, "\n"`},
+		"why, a screen":       {func(r *greentally.Record) { r.Why = "a\n\x1b[2J" }, `why has a character that cannot be printed, "\x1b"`},
+		"a text turned round": {func(r *greentally.Record) { r.Texts = map[string]string{"a": "\u202eb"} }, `a has a character that cannot be printed, "\u202e"`},
+		"many values": {func(r *greentally.Record) {
+			for i := range 101 {
+				r.Values[fmt.Sprint("v", i)] = 1
+			}
+		}, "the most is 100 of each"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := greentally.Record{Community: "c", Type: "survey", Date: greentally.Date{Year: 2026, Month: 10, Day: 8}, By: "Li Na", Values: greentally.Values{"asked": 20, "aware": 10}, Why: "by hand,\nat the gate"}
+			if err := types.Validate(r); err != nil {
+				t.Fatal(err)
+			}
+			tt.change(&r)
+			if err := types.Validate(r); !errors.Is(err, records.ErrInvalid) || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 1000 {
+				t.Errorf("%.1000v, want %s", err, tt.want)
+			}
+		})
+	}
+}

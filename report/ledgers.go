@@ -221,7 +221,7 @@ func (b *workbook) recordsOf(typ greentally.RecordType) *ledger {
 				texts = append(texts, t.Title.In(b.language)+": "+b.word(text))
 			}
 		}
-		lead := []excelize.Cell{b.day(r.Date), until, b.text(r.ID), b.text(b.word(string(r.Stream))), b.text(r.Device), b.text(r.Item), b.text(r.By),
+		lead := []excelize.Cell{b.day(r.Date), until, b.text(r.ID), b.text(b.word(string(r.Stream))), b.text(r.Device), b.text(r.Item), b.text(r.Signed()),
 			b.instant(r.Recorded), b.text(r.Why), b.text(strings.Join(texts, "; "))}
 		facts := map[string]any{}
 		for name, number := range r.Values {

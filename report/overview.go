@@ -179,7 +179,7 @@ func (b *workbook) application(s *sheet) error {
 	s.skip()
 	err = errors.Join(err, s.heads("on", "stage", "by", "why", "recorded"))
 	for _, step := range a.Steps {
-		err = errors.Join(err, s.add(b.day(step.On), b.text(step.To.Title().In(b.language)), b.text(step.By), b.text(step.Why), b.instant(step.Recorded)))
+		err = errors.Join(err, s.add(b.day(step.On), b.text(step.To.Title().In(b.language)), b.text(step.Signed()), b.text(step.Why), b.instant(step.Recorded)))
 	}
 	if len(b.Revisions) > 0 {
 		s.skip()

@@ -330,7 +330,7 @@ func (p *pdf) assessments() {
 		p.Section(p.word("steps"), 25)
 		var rows []paper.Row
 		for _, step := range a.Steps {
-			rows = append(rows, paper.Row{Cells: paper.Texts(step.On.String(), step.To.Title().In(p.language), step.By, step.Why)})
+			rows = append(rows, paper.Row{Cells: paper.Texts(step.On.String(), step.To.Title().In(p.language), step.Signed(), step.Why)})
 		}
 		p.Table([]paper.Column{{Title: p.word("on"), Width: 26}, {Title: p.word("step"), Width: 28}, {Title: p.word("by"), Width: 40}, {Title: p.word("why"), Width: 80}}, rows)
 	}
@@ -482,7 +482,7 @@ func (p *pdf) records() {
 		if files := attachmentsOf(r); len(files) > 0 {
 			note += p.word("semicolon") + p.word("attached", "files", strings.Join(files, p.word("comma")))
 		}
-		c := paper.Texts(date, p.typeTitle(r.Type), p.says(r), r.Why, r.By)
+		c := paper.Texts(date, p.typeTitle(r.Type), p.says(r), r.Why, r.Signed())
 		c[1].Strong = true
 		rows = append(rows, paper.Row{Cells: c, Note: note})
 	}

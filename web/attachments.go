@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -34,14 +33,14 @@ func (s *Server) addAttachment(w http.ResponseWriter, r *http.Request) {
 		if name == "" {
 			return nil, badRequest("name: it is missing; give the name of the file, as ?name=photo.jpg")
 		}
-		content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, greentally.MaxAttachment))
+		var a greentally.Attachment
+		err = s.Upload(r, http.MaxBytesReader(w, r.Body, greentally.MaxAttachment+1), func(content []byte) error {
+			a, err = s.AddAttachment(r.Context(), c.ID, name, content)
+			return err
+		})
 		if errors.As(err, new(*http.MaxBytesError)) {
 			return nil, fmt.Errorf("attachment %q: the most is %d MiB: %w", name, greentally.MaxAttachment>>20, err)
 		}
-		if err != nil {
-			return nil, badRequest("body: %w", err)
-		}
-		a, err := s.AddAttachment(r.Context(), c.ID, name, content)
 		About(r, "sha256", a.SHA256)
 		return a, err
 	}))

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net/http"
 	"slices"
 	"strconv"
@@ -97,11 +95,10 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 	})
 	// known returns why the application is not there for the asker.
 	known := func(r *http.Request, a greentally.Application) error {
-		err := s.allowed(r, a.Community)
-		if errors.Is(err, fs.ErrNotExist) {
+		if !s.May(r.Context(), Read, a.Community) {
 			return greentally.NoApplication(r.PathValue("id"))
 		}
-		return err
+		return nil
 	}
 	get("/api/v1/applications/{id}", func(r *http.Request) (any, error) {
 		a, err := x.Application(r.Context(), r.PathValue("id"))
@@ -119,8 +116,8 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 		if err := Body(r, &step); err != nil {
 			return nil, err
 		}
-		if step.Application != "" || step.Submission != nil || !step.Recorded.IsZero() {
-			return nil, badRequest("application, submission and recorded are not for you to say")
+		if step.Application != "" || step.Account != "" || step.Submission != nil || !step.Recorded.IsZero() {
+			return nil, badRequest("application, account, submission and recorded are not for you to say")
 		}
 		id, community := r.PathValue("id"), step.Community
 		if id != "" {
@@ -132,10 +129,13 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 				return nil, err
 			}
 			community = a.Community
-		} else if err := s.allowed(r, community); err != nil {
-			return nil, err
+		} else if !s.May(r.Context(), Read, community) {
+			return nil, greentally.NoCommunity(community)
 		}
 		r.SetPathValue("community", community) // for the audit
+		if !s.MayStep(r.Context(), community, step.To, id == "") {
+			return nil, ErrForbidden
+		}
 		a, err := x.Step(r.Context(), id, step)
 		About(r, "id", a.ID, "stage", string(step.To), "scheme", step.Scheme)
 		return a, err
@@ -154,6 +154,15 @@ func (s *Server) routeExports(api *http.ServeMux, get, post func(string, func(*h
 		return x.Rollup(ctx, func(community string) bool { return s.May(ctx, Read, community) }, on)
 	})
 	get("/api/v1/key", func(*http.Request) (any, error) { return map[string]string{"key": x.Key()}, nil })
+}
+
+// MayStep reports whether the asker may take a step of an application of the community: what is the
+// authority's only who may judge there, all else who may write there.
+func (s *Server) MayStep(ctx context.Context, community string, to greentally.Stage, first bool) bool {
+	if to.ByAuthority(first) {
+		return s.May(ctx, Judge, community)
+	}
+	return s.May(ctx, Write, community)
 }
 
 // send hands out a file.

@@ -120,12 +120,53 @@ func TestBadExports(t *testing.T) {
 		{"no day", "GET", "/api/v1/rollup?on=today", "", 400, "on: "},
 		{"an unknown field", "POST", "/api/v1/applications", `{"stage": "named"}`, 400, "unknown field"},
 		{"a bundle of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "submitted", "by": "Li", "submission": {"bundle": "x"}}`, 400, "not for you to say"},
+		{"an account of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "surveyed", "by": "Li", "account": "wang"}`, 400, "not for you to say"},
 		{"a time of one's own", "POST", "/api/v1/applications/A1/steps", `{"to": "surveyed", "by": "Li", "recorded": "2020-01-01T00:00:00Z"}`, 400, "not for you to say"},
 	} {
 		s, b := newServer()
 		w := answer(t, s, request(t, tt.method, tt.path, tt.body))
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || len(b.asked) > 0 {
 			t.Errorf("%s: %d %s, asked %q", tt.name, w.Code, w.Body, b.asked)
+		}
+	}
+}
+
+// TestWhoTakesWhichStep has managers, assessors and administrators take every step: what is the
+// authority's is not for managers, and what is the community's not for assessors.
+func TestWhoTakesWhichStep(t *testing.T) {
+	roles := map[string][]web.Action{"manager": {web.Read, web.Write}, "assessor": {web.Read, web.Judge}, "administrator": {web.Read, web.Write, web.Judge}, "stranger": nil}
+	first := map[string][]string{"draft": {"manager", "administrator"}, "named": {"assessor", "administrator"}}
+	next := map[string][]string{
+		"submitted": {"manager", "administrator"}, "withdrawn": {"manager", "administrator"}, "draft": {"assessor", "administrator"}, "surveyed": {"assessor", "administrator"},
+		"accepted": {"assessor", "administrator"}, "named": {"assessor", "administrator"}, "rejected": {"assessor", "administrator"}, "revoked": {"assessor", "administrator"},
+		"gone": {"assessor", "administrator"}, // what nobody knows is refused by whoever takes it
+	}
+	for role, actions := range roles {
+		for path, steps := range map[string]map[string][]string{"/api/v1/applications": first, "/api/v1/applications/A1/steps": next} {
+			for to, who := range steps {
+				t.Run(role+" "+path+" "+to, func(t *testing.T) {
+					s, b := newServer()
+					s.May = func(_ context.Context, a web.Action, community string) bool {
+						return community == "jiayuan" && slices.Contains(actions, a)
+					}
+					body := `{"to": "` + to + `", "by": "City bureau", "level": "national"}`
+					if path == "/api/v1/applications" {
+						body = `{"to": "` + to + `", "by": "City bureau", "level": "national", "community": "jiayuan"}`
+					}
+					w := serve(s, request(t, http.MethodPost, path, body))
+					want := http.StatusForbidden
+					switch {
+					case role == "stranger":
+						want = http.StatusNotFound
+					case slices.Contains(who, role):
+						want = http.StatusOK
+					}
+					taken := slices.ContainsFunc(b.asked, func(asked string) bool { return strings.HasPrefix(asked, "step ") })
+					if w.Code != want || taken != (want == http.StatusOK) {
+						t.Errorf("%d %s, asked %q; want %d", w.Code, w.Body, b.asked, want)
+					}
+				})
+			}
 		}
 	}
 }

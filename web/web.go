@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/sync/semaphore"
 
 	"greentally"
 )
@@ -64,7 +66,9 @@ type Server struct {
 	Exports  Exports
 	Silences Silences
 
-	Discovered func(context.Context) ([]greentally.Discovered, error)
+	// Discovered returns a page of the devices that speak and are in no file, by community and name,
+	// and how many there are on all pages: those that the asker may see.
+	Discovered func(context.Context, DiscoveredQuery) (page []greentally.Discovered, total int, err error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
 
 	Status  func(context.Context) (any, error) // lags, connections; for people
@@ -73,15 +77,19 @@ type Server struct {
 	Metrics http.Handler
 	Mounted map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
 	Log     *slog.Logger
+
+	roomOnce sync.Once
+	room     *semaphore.Weighted // see Upload
 }
 
 // Action is what somebody wants to do.
 type Action string
 
-// The actions: the first three in a community, the others with what belongs to none.
+// The actions: the first four in a community, the others with what belongs to none.
 const (
 	Read       Action = "read"
 	Write      Action = "write"
+	Judge      Action = "judge"      // steps of applications that are the authority's
 	Screen     Action = "screen"     // what the big screen of a community shows
 	Monitor    Action = "monitor"    // metrics and status
 	Administer Action = "administer" // dead letters, and what else is of all communities
@@ -151,7 +159,9 @@ func (s *Server) Handler() http.Handler {
 	get("/api/v1/deadletters", only(Administer, s.deadLetters))
 	post("/api/v1/deadletters/{id}/replay", only(Administer, s.byID(func(ctx context.Context, id uint64) error { return s.ReplayDeadLetter(ctx, id) })))
 	post("/api/v1/deadletters/{id}/delete", only(Administer, s.byID(func(ctx context.Context, id uint64) error { return s.DeleteDeadLetter(ctx, id) })))
-	get("/api/v1/discovered", func(r *http.Request) (any, error) { return s.Discovered(r.Context()) })
+	api.HandleFunc("GET /api/v1/discovered", func(w http.ResponseWriter, r *http.Request) {
+		s.reply(w, r, func(r *http.Request) (any, error) { return s.discovered(w, r) })
+	})
 	post("/api/v1/communities/{community}/devices", s.adopt)
 	get("/api/v1/alerts", s.alerts)
 	s.routeExports(api, get, post)
@@ -306,13 +316,17 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, http.StatusNotFound, err)
 	case errors.As(err, new(*http.MaxBytesError)):
 		s.fail(w, r, http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, ErrBusy):
+		busy(w)
+		s.fail(w, r, http.StatusServiceUnavailable, err)
 	case errors.Is(err, ErrForbidden):
 		s.fail(w, r, http.StatusForbidden, err)
 	case errors.Is(err, ErrConflict):
 		s.fail(w, r, http.StatusConflict, err)
 	case errors.Is(err, ErrBadRequest):
 		s.fail(w, r, http.StatusBadRequest, err)
-	case r.Context().Err() != nil: // the asker has gone
+	case r.Context().Err() != nil: // the asker has gone, or listens on and sends no more
+		s.fail(w, r, http.StatusServiceUnavailable, errors.New("the request was given up"))
 	default:
 		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		s.fail(w, r, http.StatusInternalServerError, err)
@@ -592,6 +606,39 @@ func (s *Server) deadLetters(r *http.Request) (any, error) {
 		}
 	}
 	return s.DeadLetters(r.Context(), after, int(min(max(limit, 1), 1000)))
+}
+
+// DiscoveredQuery says which discovered devices are wanted.
+type DiscoveredQuery struct {
+	Community string // those of it, and of none; of any if it is empty
+	Device    string // that call themselves so; any if it is empty
+	After     string // the page begins behind this one, as community/device
+	Limit     int    // at most so many
+}
+
+// DiscoveredShown is the most discovered devices in one answer.
+const DiscoveredShown = 100
+
+// totalHeader says how many there are of what an answer is a page of.
+const totalHeader = "X-Total-Count"
+
+// discovered answers with a page of the devices that speak and are in no file, and says in the
+// header how many there are.
+func (s *Server) discovered(w http.ResponseWriter, r *http.Request) (any, error) {
+	q := DiscoveredQuery{Community: r.FormValue("community"), Device: r.FormValue("device"), After: r.FormValue("after"), Limit: DiscoveredShown}
+	if text := r.FormValue("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > DiscoveredShown {
+			return nil, badRequest("limit: %q is not a number from 1 to %d", text, DiscoveredShown)
+		}
+		q.Limit = n
+	}
+	page, total, err := s.Discovered(r.Context(), q)
+	if page == nil {
+		page = []greentally.Discovered{}
+	}
+	w.Header().Set(totalHeader, strconv.Itoa(total))
+	return page, err
 }
 
 func (s *Server) byID(do func(context.Context, uint64) error) func(*http.Request) (any, error) {

@@ -129,8 +129,8 @@ func newServer() (*web.Server, *backend) {
 		},
 		ReplayDeadLetter: func(_ context.Context, id uint64) error { return b.ask("replay %d", id) },
 		DeleteDeadLetter: func(_ context.Context, id uint64) error { return b.ask("delete %d", id) },
-		Discovered: func(context.Context) ([]greentally.Discovered, error) {
-			return []greentally.Discovered{read[greentally.Discovered](discoveredFixture)}, b.ask("discovered")
+		Discovered: func(_ context.Context, q web.DiscoveredQuery) ([]greentally.Discovered, int, error) {
+			return []greentally.Discovered{read[greentally.Discovered](discoveredFixture)}, 2417, b.ask("discovered %+v", q)
 		},
 		Adopt: func(_ context.Context, d greentally.Device) error {
 			b.device = d
@@ -315,7 +315,7 @@ var routes = append(exportRoutes(), []route{
 		want:  `{"id": "S1", "community": "jiayuan", "device": "bin-1", "since": "2026-10-08T04:00:00Z", "until": "2026-10-08T06:00:00Z", "by": "li", "why": "replaced"}`,
 	},
 	{pattern: "POST /api/v1/communities/{community}/silences/{id}/end", path: "/api/v1/communities/jiayuan/silences/S1/end", body: "{}", asked: "end silence jiayuan S1", want: `{"id": "S1"}`},
-	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered", asked: "discovered", want: "[" + discoveredFixture + "]"},
+	{pattern: "GET /api/v1/discovered", path: "/api/v1/discovered?community=jiayuan&device=bin-7&after=jiayuan%2Fbin-6&limit=20", asked: "discovered {Community:jiayuan Device:bin-7 After:jiayuan/bin-6 Limit:20}", want: "[" + discoveredFixture + "]"},
 	{
 		pattern: "POST /api/v1/communities/{community}/devices", path: "/api/v1/communities/jiayuan/devices", body: deviceBody, asked: "adopt",
 		want: `{"community": "jiayuan", "id": "bin-9", "kind": "sorting_bin", "profile": "", "site": "e1", "stream": "food", "interval": "15m0s"}`,
@@ -610,6 +610,7 @@ func TestBadRequests(t *testing.T) {
 		{"days from the end", "GET", d + "/days?from=2026-10-31&to=2026-10-30", "", 400, []string{"from: 2026-10-31 is after to, 2026-10-30"}},
 		{"neither checked nor added", "POST", c + "/records?check=1", recordBody, 400, []string{`check: "1" is neither true nor false`}},
 		{"an attachment without a name", "POST", c + "/attachments", "photo", 400, []string{"name: it is missing"}},
+		{"a page of devices too large", "GET", "/api/v1/discovered?limit=101", "", 400, []string{"limit:", "1 to 100"}},
 		{"an attachment too large", "POST", c + "/attachments?name=a.jpg", strings.Repeat("x", 20<<20+1), 413, []string{`attachment "a.jpg": the most is 20 MiB`}},
 		{"nobody's attachment", "GET", "/api/v1/communities/nobody/attachments/" + hash, "", 404, []string{`community "nobody"`}},
 		{"an attachment for nobody", "POST", "/api/v1/communities/nobody/attachments?name=a.jpg", "photo", 404, []string{`community "nobody"`}},

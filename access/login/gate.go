@@ -47,6 +47,7 @@ type Gate struct {
 	failures                         *limits       // how many failed logins of a network come to the audit log
 	allFailures                      *rate.Limiter // and of all
 	leftOut                          atomic.Int64  // failed logins that did not, since one that did
+	blind                            atomic.Bool   // the last entry could not be written
 }
 
 // How often one may try. Nobody can hold a name back for others from one network: what comes from
@@ -72,7 +73,7 @@ func New(c Config) *Gate {
 var (
 	errNobody = errors.New("log in, or send a token as Authorization: Bearer …")
 	errToken  = errors.New("the token is not valid; send one as Authorization: Bearer …")
-	errLocal  = errors.New("without users and without http.token_file only this machine is served, under a loopback name and by no proxy; add a user")
+	errLocal  = errors.New("without users and without http.token_file only this machine is served, under a loopback name and by no proxy; add a user (greentally user add NAME --role administrator)")
 )
 
 // Identify puts the principal into the context of requests. Those of nobody do not come to next.
@@ -92,9 +93,10 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 		case errors.Is(err, errNobody) || errors.Is(err, errToken):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="greentally"`)
 			g.Fail(w, r, http.StatusUnauthorized, err)
-		case r.Context().Err() != nil: // the asker has gone
 		default:
-			g.Log.Error("nobody can be identified", "path", r.URL.Path, "error", err)
+			if r.Context().Err() == nil { // else the asker has gone, or listens on and sends no more
+				g.Log.Error("nobody can be identified", "path", r.URL.Path, "error", err)
+			}
 			g.Fail(w, r, http.StatusServiceUnavailable, errors.New("who you are cannot be looked up now; try again"))
 		}
 	})
@@ -177,11 +179,32 @@ func (g *Gate) bySession(ctx context.Context, token string) (access.User, bool, 
 
 // isLocal reports whether a request comes from this machine and is addressed to it by a loopback
 // name, so that a page from elsewhere cannot reach the API under a name of its own, nor anyone
-// through a proxy that runs here.
+// through a proxy that runs here and can be told.
 func isLocal(r *http.Request) bool {
 	remote, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && IsLoopback(remote) && IsLoopback(hostOf(r.Host)) &&
-		r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
+	return err == nil && IsLoopback(remote) && IsLoopback(hostOf(r.Host)) && !isForwarded(r)
+}
+
+// isForwarded reports whether a proxy can be told from a request: by a header that proxies add,
+// or by HTTP/1.0, which nginx up to 1.29.6 speaks to what is behind it unless it is told otherwise, and
+// no browser, no Prometheus and no command of ours. A proxy that adds nothing and speaks HTTP/1.1
+// cannot be told from a browser.
+func isForwarded(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	for name := range r.Header {
+		switch name {
+		case "Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Proxyuser-Ip", "Client-Ip", "True-Client-Ip",
+			"Fastly-Client-Ip", "X-Azure-Clientip", "X-Appengine-User-Ip", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-Url",
+			"X-Scheme", "X-Amzn-Trace-Id", "Cdn-Loop":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Forwarded") || strings.HasPrefix(name, "Cf-") || strings.HasPrefix(name, "X-Envoy-") {
+			return true
+		}
+	}
+	return false
 }
 
 func hostOf(hostport string) string {

@@ -106,6 +106,58 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestProxiesWithoutUsers has proxies on this machine send what they do as they come: nobody is
+// administrator by them. Browsers, Prometheus, curl and the commands are let in.
+func TestProxiesWithoutUsers(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	status := func(change func(*http.Request)) int {
+		r := httptest.NewRequest(http.MethodGet, "/x", nil)
+		r.Host, r.RemoteAddr = "127.0.0.1:8080", "127.0.0.1:5000"
+		change(r)
+		w := httptest.NewRecorder()
+		h.handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	for name, value := range map[string]string{
+		"X-Forwarded-For": "192.0.2.1", "x-forwarded-host": "greentally.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443",
+		"X-Forwarded-Server": "proxy", "X-Forwarded-Scheme": "https", "X-Forwarded": "192.0.2.1", "Forwarded": "for=192.0.2.1", "Via": "1.1 varnish", "X-Real-IP": "192.0.2.1",
+		"CF-Connecting-IP": "192.0.2.1", "CF-Ray": "1", "True-Client-IP": "192.0.2.1", "X-Client-IP": "192.0.2.1", "X-Cluster-Client-IP": "192.0.2.1",
+		"Fastly-Client-IP": "192.0.2.1", "X-Envoy-External-Address": "192.0.2.1", "X-Original-Forwarded-For": "192.0.2.1", "CDN-Loop": "cloudflare", "X-Amzn-Trace-Id": "Root=1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, value := range []string{value, ""} {
+				if got := status(func(r *http.Request) { r.Header.Set(name, value) }); got != http.StatusForbidden {
+					t.Errorf("with %s: %q: %d", name, value, got)
+				}
+			}
+		})
+	}
+	t.Run("nginx as it comes", func(t *testing.T) {
+		got := status(func(r *http.Request) {
+			r.Proto, r.ProtoMinor = "HTTP/1.0", 0
+			r.Header.Set("Connection", "close")
+			r.Header.Set("User-Agent", "Mozilla/5.0")
+		})
+		if got != http.StatusForbidden {
+			t.Error(got)
+		}
+	})
+	for name, headers := range map[string]http.Header{
+		"a browser": {"User-Agent": {"Mozilla/5.0"}, "Accept": {"text/html"}, "Accept-Language": {"zh-CN"}, "Accept-Encoding": {"gzip, br"}, "Connection": {"keep-alive"},
+			"Sec-Fetch-Site": {"none"}, "Sec-Ch-Ua": {`"Chromium";v="130"`}, "Upgrade-Insecure-Requests": {"1"}, "Hx-Request": {"true"}, "Referer": {"http://127.0.0.1:8080/"}},
+		"Prometheus":      {"User-Agent": {"Prometheus/3.5.0"}, "Accept": {"application/openmetrics-text;version=1.0.0"}, "X-Prometheus-Scrape-Timeout-Seconds": {"10"}, "Accept-Encoding": {"gzip"}},
+		"a command":       {"User-Agent": {"Go-http-client/1.1"}, "Content-Type": {"application/json"}, "Accept-Encoding": {"gzip"}},
+		"curl":            {"User-Agent": {"curl/8.5.0"}, "Accept": {"*/*"}},
+		"one that closes": {"Connection": {"close"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := status(func(r *http.Request) { r.Header = headers }); got != http.StatusOK {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 func TestAddress(t *testing.T) {
 	proxies := open(t, t.TempDir(), func(c *login.Config) { c.Proxies, c.Token = localProxy, "t" })
 	none := open(t, t.TempDir(), func(c *login.Config) { c.Token = "t" })

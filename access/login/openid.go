@@ -28,12 +28,25 @@ type Provider struct {
 	Client       *http.Client // nil is one that waits ten seconds
 	Now          func() time.Time
 
-	mu    sync.Mutex
+	mu     sync.Mutex
+	found  *oidc.Provider
+	asking *asking   // nil while nobody asks
+	failed error     // of the last time that the provider was asked,
+	until  time.Time // and until when that is the answer
+}
+
+// asking is a question to the provider that is under way, for all who wait for its answer.
+type asking struct {
+	done  chan struct{} // closed when there is an answer
 	found *oidc.Provider
+	err   error
 }
 
 // patience is how long the provider has for an answer.
 const patience = 10 * time.Second
+
+// rest is how long a provider that did not answer is not asked again.
+const rest = 10 * time.Second
 
 // with returns a context by which the libraries use the provider's client.
 func (p *Provider) with(ctx context.Context) context.Context {
@@ -44,20 +57,40 @@ func (p *Provider) with(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, client)
 }
 
-// discover returns what the provider can.
+// discover returns what the provider can. It is asked once for all who want to know that at the same
+// time, each of whom leaves when its own context is done; and if it does not answer, it is asked again
+// only after a while.
 func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found == nil {
-		ctx, cancel := context.WithTimeout(p.with(context.WithoutCancel(ctx)), patience)
-		defer cancel()
-		found, err := oidc.NewProvider(ctx, p.Issuer)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrAway, p.Issuer, err)
-		}
-		p.found = found
+	if p.found != nil || p.failed != nil && p.Now().Before(p.until) {
+		defer p.mu.Unlock()
+		return p.found, p.failed
 	}
-	return p.found, nil
+	if p.asking == nil {
+		p.asking = &asking{done: make(chan struct{})}
+		go p.ask(context.WithoutCancel(ctx), p.asking)
+	}
+	a := p.asking
+	p.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.found, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %s: %w", ErrAway, p.Issuer, ctx.Err())
+	}
+}
+
+// ask asks the provider what it can, and tells all who wait.
+func (p *Provider) ask(ctx context.Context, a *asking) {
+	ctx, cancel := context.WithTimeout(p.with(ctx), patience)
+	defer cancel()
+	if a.found, a.err = oidc.NewProvider(ctx, p.Issuer); a.err != nil {
+		a.err = fmt.Errorf("%w: %s: %w", ErrAway, p.Issuer, a.err)
+	}
+	p.mu.Lock()
+	p.found, p.failed, p.until, p.asking = a.found, a.err, p.Now().Add(rest), nil
+	p.mu.Unlock()
+	close(a.done)
 }
 
 func (p *Provider) oauth(found *oidc.Provider) *oauth2.Config {
@@ -124,9 +157,8 @@ func (g *Gate) FinishOpenID(w http.ResponseWriter, r *http.Request) (next string
 	}
 	u, next, err := g.byProvider(r)
 	if err != nil {
-		g.failed(r.Context(), address, "openid", "", err)
 		g.Log.Info("a login by the OpenID provider failed", "error", err, "address", address)
-		return next, err
+		return next, g.failed(r.Context(), address, "openid", "", err)
 	}
 	return next, g.begin(w, r, u, "openid")
 }

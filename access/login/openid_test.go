@@ -2,14 +2,19 @@ package login_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oauth2-proxy/mockoidc"
@@ -235,10 +240,11 @@ func TestProviderAway(t *testing.T) {
 	address := listener.Addr().String()
 	must(t, listener.Close())
 	o := &openID{}
+	passed := time.Duration(0) // of the provider's clock
 	o.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.handler().ServeHTTP(w, r) }))
 	defer o.server.Close()
 	o.house = open(t, t.TempDir(), func(c *login.Config) {
-		c.Provider = &login.Provider{Issuer: "http://" + address + "/oidc", ClientID: "c", RedirectURL: o.server.URL + "/login/openid/callback", Now: time.Now}
+		c.Provider = &login.Provider{Issuer: "http://" + address + "/oidc", ClientID: "c", RedirectURL: o.server.URL + "/login/openid/callback", Now: func() time.Time { return time.Now().Add(passed) }}
 	})
 	o.people(t)
 	b := o.browser(t, o.server)
@@ -246,6 +252,7 @@ func TestProviderAway(t *testing.T) {
 		t.Errorf("away: %d %s", status, body)
 	}
 	b.logIn(t, "lina", password)
+	passed = 10 * time.Second // a failure is remembered until then
 
 	o.provider, err = mockoidc.NewServer(nil)
 	must(t, err)
@@ -284,4 +291,70 @@ func TestNoProvider(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
+}
+
+// hanging is the way to a provider that takes questions and does not answer, until it does.
+type hanging struct {
+	mu      sync.Mutex
+	asked   int
+	answers bool
+}
+
+func (h *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	h.asked++
+	answers := h.answers
+	h.mu.Unlock()
+	if !answers {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	body := `{"issuer": "https://id.example", "authorization_endpoint": "https://id.example/a", "token_endpoint": "https://id.example/t", "jwks_uri": "https://id.example/k"}`
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// TestProviderThatHangs has many ask for a login by a provider that does not answer: they wait
+// together and not one after another, who leaves is not kept, and nobody waits again just afterwards.
+func TestProviderThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		way := &hanging{}
+		gate := login.New(login.Config{Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Provider: &login.Provider{Issuer: "https://id.example", ClientID: "c", RedirectURL: "https://we.example/login/openid/callback", Client: &http.Client{Transport: way}, Now: time.Now}})
+		begin := func(ctx context.Context) error {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/login/openid", nil)
+			return gate.BeginOpenID(httptest.NewRecorder(), r, "/")
+		}
+		start := time.Now()
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() {
+				if err := begin(t.Context()); !errors.Is(err, login.ErrAway) {
+					t.Error(err)
+				}
+			})
+		}
+		gone, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		if err := begin(gone); err == nil || time.Since(start) != time.Second {
+			t.Errorf("who left after a second is told %v after %v", err, time.Since(start))
+		}
+		all.Wait()
+		if waited := time.Since(start); waited > 10*time.Second || way.asked != 1 {
+			t.Errorf("300 waited %v, and the provider was asked %d times", waited, way.asked)
+		}
+		way.mu.Lock()
+		way.answers = true
+		way.mu.Unlock()
+		start = time.Now()
+		if err := begin(t.Context()); !errors.Is(err, login.ErrAway) || time.Since(start) > 0 || way.asked != 1 {
+			t.Errorf("just afterwards: %v after %v, asked %d times", err, time.Since(start), way.asked)
+		}
+		time.Sleep(10 * time.Second)
+		if err := begin(t.Context()); err != nil || way.asked != 2 {
+			t.Errorf("ten seconds later: %v, asked %d times", err, way.asked)
+		}
+		if err := begin(t.Context()); err != nil || way.asked != 2 {
+			t.Errorf("once it is known what it can: %v, asked %d times", err, way.asked)
+		}
+	})
 }

@@ -1,8 +1,11 @@
 package login_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -365,6 +368,127 @@ func TestLimits(t *testing.T) {
 	said := strings.Fields(h.log(t)[0])
 	if n, err := strconv.Atoi(said[len(said)-1]); err != nil || n < 270 || !strings.HasPrefix(h.log(t)[0], "lina 203.0.113.1 login refused password wrong ") {
 		t.Errorf("after the flood: %s", said)
+	}
+}
+
+// TestHalfClosed sends logins by connections whose sending side is shut down, so that the request's
+// context is done while its answer is still awaited: there is an entry of each, and the answer of a
+// right password is that of a wrong one.
+func TestHalfClosed(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	h.people(t)
+	handler := h.handler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		<-r.Context().Done()
+		handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	logIn := func(password string) int {
+		t.Helper()
+		conn, err := net.Dial("tcp", at(t, server).Host)
+		must(t, err)
+		defer func() { _ = conn.Close() }()
+		form := url.Values{"name": {"lina"}, "password": {password}}.Encode()
+		_, err = fmt.Fprintf(conn, "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
+		must(t, err)
+		must(t, conn.(*net.TCPConn).CloseWrite())
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		must(t, err)
+		must(t, answer.Body.Close())
+		return answer.StatusCode
+	}
+	for i, password := range []string{"wrong", password, "wrong", password} {
+		if got := logIn(password); got != http.StatusInternalServerError {
+			t.Errorf("password %q of one who has gone: %d", password, got)
+		}
+		if entries := h.log(t); len(entries) != i+1 || !strings.HasPrefix(entries[0], "lina 127.0.0.1 login refused password") {
+			t.Fatalf("after %d logins of one who has gone the audit log says %q", i+1, entries)
+		}
+	}
+
+}
+
+// TestGoneMeanwhile has the asker go when the password was checked, and log out: both are written
+// down, and the session ends.
+func TestGoneMeanwhile(t *testing.T) {
+	var h *house
+	asked, leave := 0, func() {}
+	h = open(t, t.TempDir(), func(c *login.Config) {
+		c.Now = func() time.Time {
+			if asked++; asked == 2 { // first for the limits, and then for the entry
+				leave()
+			}
+			return h.now()
+		}
+	})
+	h.people(t)
+	server := httptest.NewServer(h.handler())
+	defer server.Close()
+	b := h.browser(t, server)
+	b.logIn(t, "lina", password)
+	request := func() (*http.Request, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+		r.RemoteAddr = "127.0.0.1:1"
+		r.AddCookie(b.Jar.Cookies(at(t, server))[0])
+		return r, cancel
+	}
+	for what, try := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"password wrong": func(w http.ResponseWriter, r *http.Request) error {
+			_, err := h.gate.LogIn(w, r, "lina", "wrong")
+			return err
+		},
+		"old password wrong": func(w http.ResponseWriter, r *http.Request) error {
+			return h.gate.ChangePassword(w, r, "wrong", "blue bins, green bins")
+		},
+	} {
+		r, cancel := request()
+		asked, leave = 0, cancel
+		if err := try(httptest.NewRecorder(), r); !errors.Is(err, access.ErrWrong) || r.Context().Err() == nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if got := h.log(t)[0]; got != "lina 127.0.0.1 login refused "+what {
+			t.Errorf("of one who has gone the audit log says %q, want %q", got, what)
+		}
+	}
+	r, cancel := request()
+	cancel()
+	if err := h.gate.LogOut(httptest.NewRecorder(), r); err != nil {
+		t.Error(err)
+	}
+	if got := h.log(t)[0]; got != "lina 127.0.0.1 logout done" || b.who(t).Name != "" {
+		t.Errorf("logged out by one who has gone: %q, and is %q", got, b.who(t).Name)
+	}
+}
+
+// TestAuditLogAway has the audit log refuse entries: then no answer tells a right password from a
+// wrong one, and nobody is logged in.
+func TestAuditLogAway(t *testing.T) {
+	h := open(t, t.TempDir(), nil)
+	h.people(t)
+	server := httptest.NewServer(h.handler())
+	defer server.Close()
+	b := h.browser(t, server)
+	b.logIn(t, "lina", password)
+	must(t, h.js.DeleteStream(t.Context(), "GREENTALLY_AUDIT"))
+	answers := map[string]bool{}
+	for _, try := range [][]string{{"/login", "name", "lina", "password", "wrong"}, {"/login", "name", "lina", "password", password},
+		{"/login", "name", "nobody", "password", password}, {"/password", "old", "wrong", "new", "blue bins, green bins"}} {
+		status, body := b.post(t, try[0], try[1:]...)
+		answers[fmt.Sprint(status, body)] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("without an audit log logins are answered with %v", answers)
+	}
+	if got := keys(t, h.js); len(got) != 1 {
+		t.Errorf("sessions: %v", got)
+	}
+	_, err := access.OpenAudit(t.Context(), h.js, 1, h.now)
+	must(t, err)
+	b.post(t, "/login", "name", "lina", "password", "wrong")
+	if got := h.log(t); !slices.Equal(got, []string{"lina 127.0.0.1 login refused password wrong 3"}) {
+		t.Errorf("when it is back it says %q", got)
 	}
 }
 

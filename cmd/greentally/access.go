@@ -81,6 +81,9 @@ func (up *accessUp) note(r *http.Request, action, community string, failed error
 			entry.What[name] = value
 		}
 	}
+	if judge, may := who.As(access.Judge, community); role == "" && may && !errors.Is(failed, web.ErrForbidden) {
+		entry.Role = judge
+	}
 	switch {
 	case failed == nil:
 	case errors.Is(failed, web.ErrForbidden), errors.Is(failed, fs.ErrNotExist):
@@ -253,6 +256,16 @@ func person(ctx context.Context) string {
 		return ""
 	}
 	return cmp.Or(who.Display, who.Name)
+}
+
+// account is the user or the token that asks, for what stays written down; empty while there are no
+// users, or if the program does something by itself.
+func account(ctx context.Context) string {
+	who := access.From(ctx)
+	if who.Name == access.Anyone {
+		return ""
+	}
+	return who.Name
 }
 
 // entrance is the way in, as the pages show it.

@@ -83,10 +83,17 @@ func TestAccess(t *testing.T) {
 		want               string
 	}{
 		{wang, "GET", "/", "", 200, "山麓"}, {li, "GET", "/", "", 200, "湖畔"}, {li, "GET", "/c/lakeside", "", 200, "湖畔"}, {li, "GET", "/c/hillside", "", 404, ""},
-		{li, "POST", "/api/v1/communities/lakeside/records", record, 200, "survey"}, {li, "POST", "/api/v1/communities/hillside/records", record, 404, "hillside"},
+		{li, "POST", "/api/v1/communities/lakeside/records", record, 200, `"by":"li","account":"li"`}, {li, "POST", "/api/v1/communities/hillside/records", record, 404, "hillside"},
 		{zhang, "GET", "/api/v1/communities/lakeside/records", "", 200, "survey"}, {zhang, "POST", "/api/v1/communities/lakeside/records", record, 403, "may not"},
 		{li, "GET", "/api/v1/users", "", 403, ""}, {li, "GET", "/metrics", "", 403, ""}, {wang, "GET", "/metrics", "", 200, "greentally_"},
 		{wang, "GET", "/api/v1/audit?community=lakeside", "", 200, `"who":"zhang","role":"","address":"127.0.0.1","action":"POST /api/v1/communities/{community}/records","community":"lakeside","result":"refused"`},
+		{li, "POST", "/api/v1/applications", `{"to": "named", "community": "lakeside", "level": "national", "by": "City bureau", "why": "12", "on": "2024-06-05"}`, 403, "may not"},
+		{zhang, "POST", "/api/v1/applications", `{"to": "named", "community": "lakeside", "level": "city", "by": "City bureau", "why": "12", "on": "2024-06-05"}`, 200, `"by":"City bureau","account":"zhang"`},
+		{zhang, "POST", "/api/v1/applications", `{"to": "named", "community": "hillside", "level": "city", "by": "City bureau", "why": "12", "on": "2024-06-05"}`, 404, "hillside"},
+		{zhang, "POST", "/api/v1/applications", `{"to": "draft", "community": "lakeside", "scheme": "neimenggu", "month": "2026-10", "by": "zhang"}`, 403, "may not"},
+		{li, "POST", "/api/v1/applications", `{"to": "draft", "community": "lakeside", "scheme": "neimenggu", "month": "2026-10", "by": "Li Na"}`, 200, `"by":"Li Na","account":"li"`},
+		{li, "POST", "/api/v1/applications", `{"to": "draft", "community": "lakeside", "scheme": "neimenggu", "month": "2026-10", "by": "Li Na", "account": "zhang"}`, 400, "not for you to say"},
+		{wang, "GET", "/api/v1/audit?who=zhang", "", 200, `"who":"zhang","role":"assessor","address":"127.0.0.1","action":"POST /api/v1/applications"`},
 		{person{http.DefaultClient}, "GET", "/c/lakeside", "", 200, "/login"},
 	} {
 		status, answer := do(tt.who, tt.method, tt.path, "application/json", tt.body)
@@ -152,7 +159,7 @@ func TestAccess(t *testing.T) {
 		{"/api/v1/communities/lakeside/indicators?month=2026-10", `"value":0.9`}, {"/api/v1/communities/lakeside/records", `"aware":9`},
 		{"/api/v1/communities/lakeside/alerts?month=2026-10", "[]"}, {"/api/v1/alerts?state=all", "["},
 		{"/api/v1/communities/lakeside/exports", "[]"}, {"/api/v1/communities/lakeside/exports/2026-10?format=csv&lang=en", "lakeside"},
-		{"/api/v1/applications", "[]"}, {"/api/v1/rollup", `"untitled":2`}, {"/api/v1/key", "key"},
+		{"/api/v1/applications", `"account":"zhang"`}, {"/api/v1/rollup", `"untitled":1`}, {"/api/v1/key", "key"},
 		{"/api/v1/discovered", "stranger"}, {"/api/v1/deadletters", "unknown_device"}, {"/api/v1/status", `"dead_letters":1`},
 		{"/api/v1/users", "zhang"}, {"/api/v1/tokens", "prometheus"}, {"/api/v1/audit", "POST /api/v1/tokens"}, {"/api/v1/openapi.yaml", "openapi: 3.1"},
 		{"/metrics", "greentally_"}, {"/healthz", "ok"}, {"/readyz", "ok"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -206,9 +205,7 @@ func (p *program) applicationShow(c *client) *cobra.Command {
 				return err
 			}
 			if format == "json" {
-				encoder := json.NewEncoder(p.out)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(a)
+				return writeJSON(p.out, a)
 			}
 			return writeApplication(p.out, a)
 		},
@@ -235,7 +232,7 @@ func writeApplication(out io.Writer, a applied) error {
 		if s.Until != nil {
 			to += " until " + s.Until.String()
 		}
-		t.AppendRow(table.Row{s.On, to, s.By, s.Why, s.Recorded.Format("2006-01-02 15:04:05Z")})
+		t.AppendRow(table.Row{s.On, to, s.Signed(), s.Why, s.Recorded.Format("2006-01-02 15:04:05Z")})
 	}
 	t.Render()
 	if a.Submission == nil {
@@ -295,9 +292,7 @@ year against its target (targets in the configuration), and the applications on 
 			return err
 		}
 		if format == "json" {
-			encoder := json.NewEncoder(p.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(r)
+			return writeJSON(p.out, r)
 		}
 		t := newTable(p.out)
 		t.AppendHeader(table.Row{"level", "communities", fmt.Sprintf("named in %d", r.On.Year), "target"})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,9 +51,7 @@ Without --scheme it shows one line for each scheme.`,
 			}
 			switch {
 			case format == "json":
-				encoder := json.NewEncoder(p.out)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(all)
+				return writeJSON(p.out, all)
 			case scheme == "":
 				writeAssessments(p.out, all, language)
 				return nil

@@ -858,14 +858,14 @@ func newAPI(token string) (*api, http.Handler) {
 		},
 		Status:           func(context.Context) (any, error) { return a.status, nil },
 		ReplayDeadLetter: byID("replay"), DeleteDeadLetter: byID("delete"),
-		Discovered: func(context.Context) ([]greentally.Discovered, error) {
+		Discovered: func(context.Context, web.DiscoveredQuery) ([]greentally.Discovered, int, error) {
 			return []greentally.Discovered{
 				{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-17"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon, Payload: `{"mass_kg": 3}`},
 				{DeviceKey: greentally.DeviceKey{Community: "other", Device: "bin-18"}, Profile: "native", Kind: "sorting_bin", First: noon, Last: noon},
 				{DeviceKey: greentally.DeviceKey{Device: "24e124713b492871"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
 				{DeviceKey: greentally.DeviceKey{Device: "24e124713b4928711"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
 				{DeviceKey: greentally.DeviceKey{Device: "24e124713b4928712"}, Profile: "milesight_em400_mud", First: noon, Last: noon},
-			}, nil
+			}, 5, nil
 		},
 		Adopt: func(_ context.Context, d greentally.Device) error {
 			a.mu.Lock()
@@ -1300,6 +1300,7 @@ func TestCommandsReadTheConfiguration(t *testing.T) {
 func TestPayloadsForPeople(t *testing.T) {
 	for payload, want := range map[string]string{
 		"": "", "{\n\t\"a\": \"重\"}": "{\n\t\"a\": \"重\"}", "\xff": `"\xff"`, "a\x00": `"a\x00"`, "\x1b[2J": `"\x1b[2J"`, "del\x7f": `"del\x7f"`,
+		"\u009b2J": `"\u009b2J"`, "a\u202etxt.exe": `"a\u202etxt.exe"`, "a\u3000b": "a\u3000b",
 	} {
 		if got := printable([]byte(payload)); got != want {
 			t.Errorf("printable(%q) is %q, want %q", payload, got, want)

@@ -87,10 +87,10 @@ func (c *client) file(ctx context.Context, path string) (name string, data []byt
 		return "", nil, fmt.Errorf("answer of %s: %w", response.Request.URL.Host, err)
 	}
 	_, parameters, _ := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
-	if parameters["filename"] == "" {
-		return "", data, nil
+	if name = filepath.Base(parameters["filename"]); strings.HasPrefix(name, ".") { // none, or a hidden one, which no server has to make
+		name = ""
 	}
-	return filepath.Base(parameters["filename"]), data, nil
+	return name, data, nil
 }
 
 // decode reads the answer as JSON into the value that it points to.

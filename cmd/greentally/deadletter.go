@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -77,7 +78,7 @@ journal again with the time at which it was first received.`,
 			}
 			l := letters[0]
 			_, err = fmt.Fprintf(p.out, "ID        %d\ntopic     %s\nreceived  %s\nreason    %s\ndetail    %s\npayload   %d bytes\n\n%s\n",
-				l.ID, l.Topic, l.Received.Format("2006-01-02 15:04:05.000Z"), l.Reason, l.Detail, len(l.Payload), printable(l.Payload))
+				l.ID, printable([]byte(l.Topic)), l.Received.Format("2006-01-02 15:04:05.000Z"), l.Reason, printable([]byte(l.Detail)), len(l.Payload), printable(l.Payload))
 			return err
 		},
 	}
@@ -175,9 +176,9 @@ func shorten(s string, n int) string {
 	return s
 }
 
-// printable returns the payload as text if it is some, else quoted.
+// printable returns the payload as text if it is some, and all of it can be seen, else quoted.
 func printable(payload []byte) string {
-	if utf8.Valid(payload) && !strings.ContainsFunc(string(payload), func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }) {
+	if utf8.Valid(payload) && !strings.ContainsFunc(string(payload), func(r rune) bool { return !unicode.IsGraphic(r) && r != '\n' && r != '\t' }) {
 		return string(payload)
 	}
 	return strconv.QuoteToASCII(string(payload))

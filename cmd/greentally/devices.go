@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"greentally"
+	"greentally/web"
 )
 
 func (p *program) devicesCommand() *cobra.Command {
@@ -63,12 +64,25 @@ they are taken.`,
 	list.Flags().StringVar(&community, "community", "", "the community")
 	_ = list.MarkFlagRequired("community") // fails only for an unknown flag
 
+	var limit int
 	discovered := &cobra.Command{
 		Use: "discovered", Short: "List devices that speak but are not in a community's file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []greentally.Discovered
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
-				return err
+			more := false
+			for after := ""; ; {
+				var page []greentally.Discovered
+				if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered?"+url.Values{"after": {after}}.Encode(), nil, &page); err != nil {
+					return err
+				}
+				all = append(all, page...)
+				if more = len(all) > limit; more {
+					all = all[:limit]
+				}
+				if more || len(page) < web.DiscoveredShown || page[len(page)-1].String() <= after {
+					break
+				}
+				after = page[len(page)-1].String()
 			}
 			if len(all) == 0 {
 				_, err := fmt.Fprintln(p.out, "no unknown devices have spoken")
@@ -77,12 +91,18 @@ they are taken.`,
 			t := newTable(p.out)
 			t.AppendHeader([]any{"community", "device", "profile", "kind (a guess)", "first seen", "last seen", "latest payload"})
 			for _, d := range all {
-				t.AppendRow([]any{d.Community, d.Device, d.Profile, d.Kind, d.First.Local().Format(time.DateTime), d.Last.Local().Format(time.DateTime), shorten(d.Payload, 60)})
+				t.AppendRow([]any{printable([]byte(d.Community)), printable([]byte(d.Device)), d.Profile, d.Kind,
+					d.First.Local().Format(time.DateTime), d.Last.Local().Format(time.DateTime), printable([]byte(shorten(d.Payload, 60)))})
 			}
 			t.Render()
+			if more {
+				_, err := fmt.Fprintln(p.out, "and more; see them with --limit")
+				return err
+			}
 			return nil
 		},
 	}
+	discovered.Flags().IntVar(&limit, "limit", 100, "show at most so many")
 
 	var d greentally.Device
 	var id, address, stream string
@@ -109,7 +129,8 @@ profiles ask for facts about the device; the error names those that are missing.
 			d.ID, d.Address = cmp.Or(id, args[0]), cmp.Or(address, args[0])
 			d.Stream, d.Facts, d.Interval = greentally.Stream(stream), facts, greentally.Duration(interval)
 			var all []greentally.Discovered
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered", nil, &all); err != nil {
+			query := url.Values{"device": {d.Address}, "community": {community}}
+			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered?"+query.Encode(), nil, &all); err != nil {
 				return err
 			}
 			for _, found := range all {

@@ -88,7 +88,7 @@ func (p *program) fetch(cmd *cobra.Command, c *client, path, out string) error {
 		return err
 	}
 	if out == "-" {
-		_, err := p.out.Write(data)
+		_, err := p.data.Write(data)
 		return err
 	}
 	if name = cmp.Or(out, name); name == "" {

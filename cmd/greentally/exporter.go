@@ -406,6 +406,7 @@ func (x *exporter) keep(ctx context.Context, e *report.Export) (*greentally.Subm
 // step takes a step of an application.
 func (x *exporter) step(ctx context.Context, id string, s greentally.Step) (greentally.Application, error) {
 	var err error
+	s.Account = account(ctx)
 	if s, err = x.dated(ctx, id, s); err != nil {
 		return greentally.Application{}, err
 	}

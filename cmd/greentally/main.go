@@ -23,7 +23,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "greentally:", err)
+		fmt.Fprintln(&plainText{Writer: os.Stderr}, "greentally:", err)
 		stop()
 		os.Exit(1)
 	}
@@ -32,15 +32,17 @@ func main() {
 // program is what the commands share.
 type program struct {
 	environment []string
-	out, err    io.Writer
+	out, err    io.Writer // for people
+	data        io.Writer // for files and programs: as out, but for what is not plain text
 	configFile  string
 }
 
 // run runs the program until it is done or ctx is.
 func run(ctx context.Context, args, environment []string, out, err io.Writer) error {
-	root := (&program{environment: environment, out: out, err: err}).command() //nolint:contextcheck // commands get theirs when they are run
+	p := &program{environment: environment, out: &plainText{Writer: out}, err: err, data: out}
+	root := p.command() //nolint:contextcheck // commands get theirs when they are run
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(p.out)
 	root.SetErr(err)
 	runErr := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && errors.Is(runErr, context.Canceled) {

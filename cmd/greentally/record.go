@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,10 +52,7 @@ func (p *program) recordGetCommand(c *client) *cobra.Command {
 			if err := c.call(cmd.Context(), http.MethodGet, recordsPath(community)+"/"+url.PathEscape(args[0]), nil, &r); err != nil {
 				return err
 			}
-			encoder := json.NewEncoder(p.out)
-			encoder.SetEscapeHTML(false)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(r)
+			return writeJSON(p.out, r)
 		},
 	}
 	cmd.Flags().StringVar(&community, "community", "", "the community")
@@ -110,7 +106,7 @@ func (p *program) recordAttachmentCommand(c *client) *cobra.Command {
 				return errors.New("what the server sent has another hash; try again")
 			}
 			if out == "-" {
-				_, err := p.out.Write(content)
+				_, err := p.data.Write(content)
 				return err
 			}
 			name, mode := out, os.O_TRUNC

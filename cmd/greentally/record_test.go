@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -335,4 +338,62 @@ func TestRecordTemplate(t *testing.T) {
 	wantError(t, "no such type", err, `there is no type of record "call"; there are activity`)
 	_, err = cli(t, "record", "template", "--type", "survey", "--lang", "fr")
 	wantError(t, "a language", err, `--lang "fr" is none of zh, en`)
+}
+
+// TestImportOfOthers imports tables that name files of elsewhere on the disk: none is read, let
+// alone sent.
+func TestImportOfOthers(t *testing.T) {
+	sent := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/v1/communities":
+			_, _ = io.WriteString(w, `[{"community": "c", "time_zone": "Asia/Shanghai"}]`)
+		case strings.HasSuffix(r.URL.Path, "/attachments"):
+			sent[r.URL.Query().Get("name")] = true
+			_, _ = io.WriteString(w, "{}")
+		default:
+			_, _ = io.WriteString(w, "{}")
+		}
+	}))
+	defer server.Close()
+	private := folders(t, map[string]string{"contract.pdf": "%PDF-1.7\nprivate"})
+	dir := folders(t, map[string]string{"table/own.jpg": string(jpeg("1")), "beside.pdf": "%PDF-1.7\nbeside", "table/long.pdf": "%PDF-1.7\n" + strings.Repeat("x", greentally.MaxAttachment)})
+	table := filepath.Join(dir, "table")
+	for name, to := range map[string]string{"link.pdf": filepath.Join(private, "contract.pdf"), "up.pdf": filepath.Join("..", "beside.pdf"), "folder": private, "inside.jpg": "own.jpg"} {
+		if err := os.Symlink(to, filepath.Join(table, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{
+		filepath.Join(private, "contract.pdf"): "not in the folder of the table",
+		"../beside.pdf":                        "not in the folder of the table",
+		"a/../../beside.pdf":                   "not in the folder of the table",
+		"/dev/zero":                            "not in the folder of the table",
+		"link.pdf":                             "escapes",
+		"up.pdf":                               "escapes",
+		"folder/contract.pdf":                  "escapes",
+		".":                                    "no file",
+		"long.pdf":                             "longer than an attachment may be, 20 MiB",
+		"own.jpg":                              "",
+		"./own.jpg":                            "",
+		"inside.jpg":                           "",
+	} {
+		t.Run(path, func(t *testing.T) {
+			clear(sent)
+			file := filepath.Join(table, "t.csv")
+			row := "community,type,date,by,stream,kg,carrier,destination,treatment,ticket,attachments\nc,haul_ticket,2026-10-08,Li,food,1,a,b,composting,1," + path + "\n"
+			if err := os.WriteFile(file, []byte(row), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := cli(t, "record", "import", file, "--server", server.URL)
+			if want != "" {
+				wantError(t, path, err, "t.csv:2: attachments: ", want)
+			} else if err != nil {
+				t.Error(err)
+			}
+			if (len(sent) > 0) != (want == "") {
+				t.Errorf("sent %v", sent)
+			}
+		})
+	}
 }

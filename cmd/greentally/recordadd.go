@@ -188,7 +188,7 @@ func (c *client) handIn(ctx context.Context, r greentally.Record, files []string
 	if len(files) > 0 {
 		asked := r
 		for _, file := range files {
-			a, err := describeFile(file)
+			a, err := describeFile(file, readAttachment)
 			if err != nil {
 				return added, err
 			}
@@ -197,7 +197,7 @@ func (c *client) handIn(ctx context.Context, r greentally.Record, files []string
 		if err := c.call(ctx, http.MethodPost, recordsPath(r.Community)+"?check=true", asked, &added); err != nil {
 			return added, err
 		}
-		if err := c.upload(ctx, r.Community, files); err != nil {
+		if err := c.upload(ctx, r.Community, files, readAttachment); err != nil {
 			return added, err
 		}
 		r = asked
@@ -206,10 +206,29 @@ func (c *client) handIn(ctx context.Context, r greentally.Record, files []string
 	return added, err
 }
 
+// readAttachment reads a file that the user named, so far that it can be told whether it is too
+// long for an attachment.
+func readAttachment(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readBounded(file)
+}
+
+func readBounded(file *os.File) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(file, greentally.MaxAttachment+1))
+	if err == nil && len(content) > greentally.MaxAttachment {
+		err = fmt.Errorf("%s is longer than an attachment may be, %d MiB", file.Name(), greentally.MaxAttachment>>20)
+	}
+	return content, err
+}
+
 // describeFile returns a file as an attachment by its hash alone: what else is kept of it the
 // server knows.
-func describeFile(file string) (greentally.Attachment, error) {
-	content, err := os.ReadFile(file)
+func describeFile(file string, read func(name string) ([]byte, error)) (greentally.Attachment, error) {
+	content, err := read(file)
 	if err != nil {
 		return greentally.Attachment{}, err
 	}
@@ -218,9 +237,9 @@ func describeFile(file string) (greentally.Attachment, error) {
 }
 
 // upload keeps the files as attachments of the community.
-func (c *client) upload(ctx context.Context, community string, files []string) error {
+func (c *client) upload(ctx context.Context, community string, files []string, read func(name string) ([]byte, error)) error {
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		content, err := read(file)
 		if err == nil {
 			err = c.attach(ctx, community, filepath.Base(file), content)
 		}

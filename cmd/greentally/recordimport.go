@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -28,7 +29,8 @@ Excel and WPS save it. - is standard input. The first line names the columns:
 
 Each other column is a value or a text of the row's type, by its name or its Chinese title:
 asked or 调查人数. Cells that do not concern a row are empty. "attachments" are paths of
-photos and documents, from the folder of the table, separated by ";". Begin with a template:
+photos and documents, separated by ";". They are in the folder of the table, or below: a
+table that others made takes nothing from elsewhere. Begin with a template:
 
     greentally record template --type survey > survey.csv
 
@@ -50,10 +52,15 @@ that the log has already are skipped, so a table can be imported again when it h
 			if err != nil {
 				return err
 			}
-			i := importing{program: p, client: c, name: args[0], folder: filepath.Dir(args[0])}
+			folder, err := os.OpenRoot(filepath.Dir(args[0]))
+			if err != nil {
+				return err
+			}
+			defer folder.Close()
+			i := importing{program: p, client: c, name: args[0], folder: folder}
 			rows, past, err := types.ReadCSV(records.CSV{
 				Name: args[0], Community: community, Type: kind, Location: c.locations(cmd.Context()),
-				Attach: func(path string) (greentally.Attachment, error) { return describeFile(i.file(path)) },
+				Attach: func(path string) (greentally.Attachment, error) { return describeFile(path, i.read) },
 			}, data)
 			return i.run(cmd.Context(), rows, past, err, check)
 		},
@@ -67,18 +74,34 @@ that the log has already are skipped, so a table can be imported again when it h
 // importing adds the rows of a table.
 type importing struct {
 	*program
-	client       *client
-	name, folder string
-	shown        *progress // nil for a short table
-	done         int
+	client *client
+	name   string
+	folder *os.Root  // of the table
+	shown  *progress // nil for a short table
+	done   int
 }
 
-// file returns where an attachment is of which the table has the path.
-func (i *importing) file(path string) string {
-	if filepath.IsAbs(path) {
-		return path
+// read reads a file of which the table has the path. The table may be of somebody who is not meant
+// to have other files of this disk: it must be a regular one in its folder or below, also behind
+// symbolic links, and not too long for an attachment.
+func (i *importing) read(path string) ([]byte, error) {
+	name := filepath.FromSlash(path)
+	if !filepath.IsLocal(name) {
+		return nil, fmt.Errorf("%s is not in the folder of the table; put the file there, and give its path from there", path)
 	}
-	return filepath.Join(i.folder, filepath.FromSlash(path))
+	info, err := i.folder.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := i.folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readBounded(file)
 }
 
 func (i *importing) step() {
@@ -152,11 +175,7 @@ func (i *importing) run(ctx context.Context, rows []records.Row, past int, wrong
 }
 
 func (i *importing) add(ctx context.Context, row records.Row) (added greentally.Record, err error) {
-	var files []string
-	for _, path := range row.Files {
-		files = append(files, i.file(path))
-	}
-	if err := i.client.upload(ctx, row.Record.Community, files); err != nil {
+	if err := i.client.upload(ctx, row.Record.Community, row.Files, i.read); err != nil {
 		return added, err
 	}
 	err = i.client.call(ctx, http.MethodPost, recordsPath(row.Record.Community), row.Record, &added)
@@ -198,7 +217,7 @@ func (p *program) recordTemplateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return types.WriteTemplate(p.out, kind, language)
+			return types.WriteTemplate(p.data, kind, language)
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", "", "the type of the records, such as survey")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,17 +45,14 @@ there, attachments are named by their hashes.`,
 			})
 			switch format {
 			case "json":
-				encoder := json.NewEncoder(p.out)
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(shown)
+				return writeJSON(p.out, shown)
 			case "csv":
 				for i := range shown {
 					if !all {
 						shown[i].Replaces = "" // what it replaces is not in the table
 					}
 				}
-				return records.WriteCSV(p.out, shown, func(r greentally.Record) string { return fate[r.ID] })
+				return records.WriteCSV(p.data, shown, func(r greentally.Record) string { return fate[r.ID] })
 			}
 			t := newTable(p.out)
 			header := table.Row{"ID", "date", "type", "of", "says", "attachments", "by", "why"}
@@ -65,7 +61,7 @@ there, attachments are named by their hashes.`,
 			}
 			t.AppendHeader(header)
 			for _, r := range shown {
-				row := table.Row{r.ID, days(r), r.Type, strings.Join(nonEmpty(string(r.Stream), r.Device, r.Item), " "), sayings(r), attachmentNames(r), r.By, shorten(r.Why, 60)}
+				row := table.Row{r.ID, days(r), r.Type, strings.Join(nonEmpty(string(r.Stream), r.Device, r.Item), " "), sayings(r), attachmentNames(r), r.Signed(), shorten(r.Why, 60)}
 				if all {
 					row = append(row, fate[r.ID])
 				}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +42,11 @@ It reads the store itself, so it works with and without a running greentally.`,
 			if err != nil {
 				return err
 			}
-			return writeReport(p.out, e, format, language)
+			out := p.out
+			if format == "csv" {
+				out = p.data
+			}
+			return writeReport(out, e, format, language)
 		},
 	}
 	cmd.Flags().StringVar(&community, "community", "", "the community")
@@ -125,9 +128,7 @@ func writeReport(out io.Writer, e evidence, format, language string) error {
 	values := e.values
 	switch format {
 	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(values)
+		return writeJSON(out, values)
 	case "csv":
 		return report.CSV(out, values)
 	}

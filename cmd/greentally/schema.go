@@ -47,9 +47,7 @@ func (p *program) schemaCommand() *cobra.Command {
 			case all[args[0]] == nil:
 				return fmt.Errorf("there is no schema %q; there are %v", args[0], names)
 			}
-			encoder := json.NewEncoder(p.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(all[args[0]])
+			return writeJSON(p.out, all[args[0]])
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "write all schemas to this folder, and make it if it is not there")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,6 +169,11 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err != nil {
 		return err
 	}
+	deadLetters.Device = func(m greentally.Message) (greentally.DeviceKey, bool) {
+		key, _, _, ok := registry.Current().Discover(m)
+		return key, ok
+	}
+	discoveries.Known = func(community string) bool { _, ok := registry.Current().Location(community); return ok }
 	recordLog, err := records.Open(ctx, js, c.NATS.Replicas, types, func(r greentally.Record) error {
 		return errors.Join(certification.Accept(r), accept(registry.Current(), types.Type, r))
 	}, time.Now)
@@ -272,6 +276,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	}
 	copies := make(chan struct{}, 1) // asks for records to be copied to the store
 	keep := func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+		r.Account = account(ctx)
 		r, err := recordLog.Add(ctx, r)
 		if err != nil {
 			return r, err
@@ -316,6 +321,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	})
 	followers.Go(func() error { return journal.Tidy(followCtx) })
 	followers.Go(func() error { return registry.Watch(followCtx, log.With("part", "registry")) })
+	adopted := newAdoptions(registry.Decode, discoveries, deadLetters, journal.Append, log.With("part", "adopted"))
+	followers.Go(func() error { return adopted.run(followCtx) })
 	followers.Go(func() error { return telling.archive.Run(followCtx) })
 	followers.Go(func() error { return telling.sendDigests(followCtx, done, alertsLog) })
 	followers.Go(func() error { return exports.run(followCtx) })
@@ -449,6 +456,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return added, notTaken(err)
 		},
 		CheckRecord: func(ctx context.Context, r greentally.Record) (greentally.Record, error) {
+			r.Account = account(ctx)
 			checked, err := recordLog.Check(ctx, r)
 			return checked, notTaken(err)
 		},
@@ -472,21 +480,18 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			return deadLetters.Replay(ctx, []uint64{id}, journal.Append)
 		},
 		DeleteDeadLetter: deadLetters.Delete,
-		Discovered: func(ctx context.Context) ([]greentally.Discovered, error) {
-			found, err := discoveries.List(ctx)
-			mine := []greentally.Discovered{}
-			for _, d := range found { // one that names no community is for administrators
-				if may := access.From(ctx).May; may(access.Read, d.Community) || may(access.Administer, "") {
-					mine = append(mine, d)
-				}
+		Discovered: func(ctx context.Context, q web.DiscoveredQuery) ([]greentally.Discovered, int, error) {
+			may := access.From(ctx).May // one that names no community is for administrators
+			of := func(c string) bool {
+				return (q.Community == "" || c == q.Community || c == "") && (may(access.Read, c) || may(access.Administer, ""))
 			}
-			return mine, err
+			return discoveries.List(ctx, ingest.DiscoveredQuery{Of: of, Device: q.Device, After: q.After, Limit: q.Limit})
 		},
 		Adopt: func(ctx context.Context, d greentally.Device) error {
 			if err := registry.Adopt(d); err != nil {
 				return notTaken(err)
 			}
-			return replayAdopted(ctx, d, registry, discoveries, deadLetters, journal)
+			return adopted.add(ctx, d)
 		},
 		Status: func(ctx context.Context) (any, error) {
 			all, err := lags(ctx)
@@ -670,35 +675,6 @@ func rememberLatest(ctx context.Context, watch *ingest.Watch, registry *devices.
 		return nil
 	}
 	_ = retry.Do(ctx, log, "read the latest readings from the store", all) // it fails only when it is asked to stop
-	return nil
-}
-
-// replayAdopted sends the dead letters of an adopted device through the journal again.
-func replayAdopted(ctx context.Context, d greentally.Device, registry interface {
-	Decode(greentally.Message) ([]greentally.Reading, error)
-}, discoveries *ingest.Discoveries, deadLetters *ingest.DeadLetters, journal *ingest.Journal) error {
-	var ids []uint64
-	err := deadLetters.List(ctx, 0, func(l greentally.DeadLetter) bool {
-		if l.Reason == greentally.UnknownDevice {
-			readings, _ := registry.Decode(greentally.Message{Topic: l.Topic, Payload: l.Payload, Received: l.Received})
-			if len(readings) > 0 && readings[0].DeviceKey == d.Key() {
-				ids = append(ids, l.ID)
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if err := deadLetters.Replay(ctx, ids, journal.Append); err != nil {
-		return err
-	}
-	address := cmp.Or(d.Address, d.ID)
-	for _, key := range []greentally.DeviceKey{{Community: d.Community, Device: address}, {Device: address}} {
-		if err := discoveries.Forget(ctx, key); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -126,7 +126,7 @@ func accountWords() map[string][2]string {
 	return map[string][2]string{
 		"account": {"我的账户", "My account"}, "display_name": {"姓名", "Display name"}, "roles": {"角色", "Roles"}, "save": {"保存", "Save"}, "my_language": {"我的语言", "My language"},
 		"role_administrator": {"管理员：可查看和管理全部内容", "administrator: may see and do everything"}, "role_manager": {"物业经理：查看并填写所负责社区的资料", "manager: reads and writes what belongs to its communities"},
-		"role_assessor": {"评估员：查看所评社区的全部资料，不能修改", "assessor: reads all evidence of its communities, and writes nothing"},
+		"role_assessor": {"评估员：查看所评社区的全部资料，登记调研、验收、命名等评审步骤，不能修改其他内容", "assessor: reads all evidence of its communities, writes down how applications are judged, and nothing else"},
 		"role_monitor":  {"监控：查看运行状态", "monitor: reads metrics and status"}, "role_screen": {"大屏：显示一个社区的大屏", "screen: shows the big screen of a community"},
 		"no_roles":        {"还没有分配角色，请联系管理员。", "No role was given to you yet; ask an administrator."},
 		"change_password": {"修改密码", "Change the password"}, "old_password": {"当前密码", "Password now"}, "new_password": {"新密码", "New password"}, "new_again": {"再输入一次新密码", "New password again"},

@@ -32,13 +32,14 @@ const hostile = `<script>alert(1)</script>`
 
 // backend is what is behind the pages in these tests. It keeps what was done by it.
 type backend struct {
-	done    []string
-	audited []string
-	err     error
-	added   greentally.Record
-	adopted greentally.Device
-	step    greentally.Step
-	user    access.User
+	done      []string
+	audited   []string
+	err       error
+	added     greentally.Record
+	adopted   greentally.Device
+	step      greentally.Step
+	strangers int // that were discovered; two of all kinds if it is 0
+	user      access.User
 }
 
 func (b *backend) do(format string, args ...any) error {
@@ -241,12 +242,14 @@ func newPages() (*pages.Pages, *backend) {
 				},
 				Key: func() string { return "RWSkey" },
 			},
-			Discovered: func(context.Context) ([]greentally.Discovered, error) {
+			Discovered: func(_ context.Context, q web.DiscoveredQuery) ([]greentally.Discovered, int, error) {
+				if b.strangers > 0 {
+					return strangersAfter(q, b.strangers), b.strangers, nil
+				}
 				return []greentally.Discovered{
 					{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "new-1"}, Profile: "native", Kind: "sorting_bin", Topic: "greentally/v1/jiayuan/new-1/readings", Payload: hostile, Last: noon},
 					{DeviceKey: greentally.DeviceKey{Device: "nowhere"}, Profile: "native", Topic: "vendor/nowhere", Payload: "{}", Last: noon},
-					{DeviceKey: greentally.DeviceKey{Community: "quiet", Device: "elsewhere"}, Profile: "native", Topic: "x", Payload: "{}", Last: noon},
-				}, nil
+				}, 2, nil
 			},
 			Adopt: func(_ context.Context, d greentally.Device) error {
 				b.adopted = d
@@ -332,4 +335,15 @@ func handlerOf(t testing.TB, p *pages.Pages) http.Handler {
 	}
 	mux.Handle("/", none)
 	return mux
+}
+
+// strangersAfter is a page of n devices of jiayuan that are in no file.
+func strangersAfter(q web.DiscoveredQuery, n int) (page []greentally.Discovered) {
+	for i := range n {
+		d := greentally.Discovered{DeviceKey: greentally.DeviceKey{Community: q.Community, Device: fmt.Sprintf("new-%04d", i)}, Profile: "native", Last: noon}
+		if d.String() > q.After && len(page) < q.Limit {
+			page = append(page, d)
+		}
+	}
+	return page
 }

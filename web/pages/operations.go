@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -10,15 +11,26 @@ import (
 
 // strangers are devices that speak and are in no community's file.
 type strangers struct {
-	Found    []greentally.Discovered // of this community, or of none that their topic tells
+	Found    []greentally.Discovered // of this community, or of none that their topic tells: a page of them
+	Total    int                     // on all pages
+	After    string                  // the page begins behind this one
+	Next     string                  // and the next one behind this one; empty if there is none
 	Kinds    []*greentally.Kind
 	Profiles []string
 	Streams  []greentally.Stream
 }
 
 func (p *Pages) discovered(v *view) (any, error) {
-	found, err := p.Discovered(v.Context())
-	return strangers{Found: found, Kinds: p.Kinds(), Profiles: p.Profiles(), Streams: greentally.Streams()}, err
+	after := ""
+	if v.Method == http.MethodGet {
+		after = v.URL.Query().Get("after")
+	}
+	found, total, err := p.Discovered(v.Context(), web.DiscoveredQuery{Community: v.Community.ID, After: after, Limit: web.DiscoveredShown})
+	next := ""
+	if len(found) == web.DiscoveredShown {
+		next = found[len(found)-1].String()
+	}
+	return strangers{Found: found, Total: total, After: after, Next: next, Kinds: p.Kinds(), Profiles: p.Profiles(), Streams: greentally.Streams()}, err
 }
 
 // adopt enters a device in the community's file.

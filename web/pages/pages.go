@@ -93,7 +93,7 @@ func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, er
 	form := func(path string, most int64, do func(*view) (next string, err error), name string, again func(*view) (any, error)) {
 		all["POST "+path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, most)
-			p.take(w, r, set, do, name, again)
+			p.take(w, r, set, writes, do, name, again)
 		})
 	}
 	page("/{$}", "communities", p.communities)
@@ -118,7 +118,10 @@ func (p *Pages) Handlers() (pages map[string]http.Handler, none http.Handler, er
 	page("/c/{community}/reports", "reports", p.reports)
 	page("/c/{community}/applications/{id}", "application", p.application)
 	form("/c/{community}/applications", maxFields, p.beginApplication, "reports", p.reports)
-	form("/c/{community}/applications/{id}/steps", maxFields, p.stepApplication, "application", p.application)
+	all["POST /c/{community}/applications/{id}/steps"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxFields)
+		p.take(w, r, set, stepsOn, p.stepApplication, "application", p.application)
+	})
 
 	page("/c/{community}/discovered", "discovered", p.discovered)
 	form("/c/{community}/discovered", maxFields, p.adopt, "discovered", p.discovered)
@@ -249,16 +252,20 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request, set *template.Tem
 	p.render(w, r, set, v, status, name, data, err)
 }
 
-// take does what a form asks for. What names a community is for those who may write there, all
-// else for administrators.
-func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Template, do func(*view) (string, error), name string, again func(*view) (any, error)) {
-	v, err := p.view(w, r)
-	needed := web.Write
-	if r.PathValue("community") == "" {
-		needed = web.Administer
+// writes reports whether the asker may do what forms ask for: in a community who may write there, all
+// else administrators.
+func writes(v *view) bool {
+	if v.PathValue("community") == "" {
+		return v.may(web.Administer)
 	}
+	return v.may(web.Write)
+}
+
+// take does what a form asks for, for those who may.
+func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Template, may func(*view) bool, do func(*view) (string, error), name string, again func(*view) (any, error)) {
+	v, err := p.view(w, r)
 	next := ""
-	if err == nil && !v.may(needed) {
+	if err == nil && !may(v) {
 		err = web.ErrForbidden
 	}
 	if err == nil && r.ParseForm() != nil {
@@ -279,6 +286,8 @@ func (p *Pages) take(w http.ResponseWriter, r *http.Request, set *template.Templ
 		status = http.StatusConflict
 	case errors.Is(err, web.ErrBadRequest):
 		status = http.StatusBadRequest
+	case errors.Is(err, web.ErrBusy):
+		status = http.StatusServiceUnavailable
 	default:
 		p.render(w, r, set, v, 0, name, nil, err)
 		return

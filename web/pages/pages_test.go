@@ -475,3 +475,57 @@ func TestStatic(t *testing.T) {
 		t.Errorf("the licence: %d %v", w.Code, w.Header())
 	}
 }
+
+// TestWhoTakesWhichStep shows an application to managers and assessors, and has them take steps: each
+// sees, and takes, what is theirs.
+func TestWhoTakesWhichStep(t *testing.T) {
+	for role, actions := range map[string][]web.Action{"manager": {web.Read, web.Write}, "assessor": {web.Read, web.Judge}} {
+		t.Run(role, func(t *testing.T) {
+			p, b := newPages()
+			p.May = func(_ context.Context, a web.Action, community string) bool {
+				return community == "jiayuan" && slices.Contains(actions, a)
+			}
+			handler := handlerOf(t, p)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/c/jiayuan/applications/A2", nil)) // accepted
+			assesses := role == "assessor"
+			if strings.Contains(w.Body.String(), `<option value="named">`) != assesses || w.Code != http.StatusOK {
+				t.Errorf("%d, the page is\n%s", w.Code, w.Body)
+			}
+			for to, may := range map[string]bool{"named": assesses, "rejected": assesses, "draft": assesses, "withdrawn": !assesses, "submitted": !assesses} {
+				b.step = greentally.Step{}
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/c/jiayuan/applications/A2/steps", strings.NewReader("by=City+bureau&level=national&to="+to))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				if (w.Code == http.StatusSeeOther) != may || (w.Code == http.StatusForbidden) == may || (b.step.To != "") != may {
+					t.Errorf("to %s: %d, took %q", to, w.Code, b.step.To)
+				}
+			}
+		})
+	}
+}
+
+// TestManyStrangers shows many discovered devices page by page.
+func TestManyStrangers(t *testing.T) {
+	p, b := newPages()
+	b.strangers = 250
+	handler := handlerOf(t, p)
+	var seen []int
+	for path := "/c/jiayuan/discovered"; path != ""; {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		body := w.Body.String()
+		if w.Code != http.StatusOK || !strings.Contains(body, "共有设备（台）： 250") {
+			t.Fatalf("%s: %d\n%s", path, w.Code, body)
+		}
+		seen = append(seen, strings.Count(body, `<h2>new-`))
+		path = ""
+		if next := regexp.MustCompile(`href="(\?after=[^"]+)"`).FindStringSubmatch(body); next != nil {
+			path = "/c/jiayuan/discovered" + next[1]
+		}
+	}
+	if !slices.Equal(seen, []int{100, 100, 50}) {
+		t.Errorf("the pages show %v", seen)
+	}
+}

@@ -223,20 +223,24 @@ func (p *Pages) read(v *view) ([]greentally.Attachment, error) {
 			v.sent.Add(part.FormName(), string(text))
 			continue
 		}
-		content, err := io.ReadAll(io.LimitReader(part, greentally.MaxAttachment+1))
+		var kept greentally.Attachment
+		err = p.Upload(v.Request, part, func(content []byte) (err error) {
+			switch {
+			case name == "" && len(content) == 0: // none was chosen
+				return nil
+			case len(files) == maxFiles:
+				return v.wrong("too_many_files")
+			}
+			kept, err = p.AddAttachment(v.Context(), v.Community.ID, name, content)
+			return err
+		})
 		switch {
-		case err != nil:
-			return files, v.wrong("bad_form")
-		case name == "" && len(content) == 0: // none was chosen
-			continue
-		case len(content) > greentally.MaxAttachment:
+		case errors.As(err, new(*http.MaxBytesError)):
 			return files, fmt.Errorf("%w: %s: %s", web.ErrBadRequest, name, v.word("file_too_large"))
-		case len(files) == maxFiles:
-			return files, v.wrong("too_many_files")
-		}
-		kept, err := p.AddAttachment(v.Context(), v.Community.ID, name, content)
-		if err != nil {
+		case err != nil:
 			return files, err
+		case kept == (greentally.Attachment{}):
+			continue
 		}
 		files = append(files, kept)
 		v.sent.Add("kept", keptText(kept))

@@ -38,7 +38,7 @@ func (p *Pages) reports(v *view) (any, error) {
 type applied struct {
 	greentally.Application
 	Revisions []greentally.Revision
-	Next      []greentally.Stage
+	Next      []greentally.Stage // that the one who looks may write down
 	Levels    []greentally.TitleLevel
 }
 
@@ -56,7 +56,12 @@ func (p *Pages) application(v *view) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := applied{Application: a, Next: p.Next(a.Stage), Levels: greentally.TitleLevels()}
+	page := applied{Application: a, Levels: greentally.TitleLevels()}
+	for _, next := range p.Next(a.Stage) {
+		if p.MayStep(v.Context(), a.Community, next, false) {
+			page.Next = append(page.Next, next)
+		}
+	}
 	page.Revisions, err = p.Exports.Revisions(v.Context(), a)
 	return page, err
 }
@@ -76,6 +81,9 @@ func (p *Pages) beginApplication(v *view) (string, error) {
 	web.About(v.Request, "id", a.ID, "stage", string(step.To), "scheme", step.Scheme)
 	return v.here("applications", a.ID) + "?done=begun", err
 }
+
+// stepsOn reports whether the asker may take any further step of applications.
+func stepsOn(v *view) bool { return v.may(web.Write) || v.may(web.Judge) }
 
 // stepApplication takes the next step.
 func (p *Pages) stepApplication(v *view) (string, error) {
@@ -100,6 +108,9 @@ func (p *Pages) stepApplication(v *view) (string, error) {
 		}
 	}
 	web.About(v.Request, "stage", string(step.To))
+	if !p.MayStep(v.Context(), a.Community, step.To, false) {
+		return "", web.ErrForbidden
+	}
 	if step.By == "" {
 		return "", fmt.Errorf("%w: %s", web.ErrBadRequest, v.word("no_reason"))
 	}

@@ -56,7 +56,7 @@ func words() map[string][2]string {
 		"on": {"日期", "On"}, "revisions": {"申报后的变化", "What has become another figure since"}, "no_revisions": {"没有变化。", "Nothing."}, "was": {"申报时", "Handed in"}, "is": {"现在", "Now"},
 		"title_until": {"有效期至", "Title until"}, "title_level": {"命名级别", "Level of the title"}, "submit_hint": {"“已申报”会冻结本月数据并生成签名证据包。", "“Submitted” freezes the month's figures in a signed evidence bundle."},
 
-		"discovered": {"接入设备", "New devices"}, "discovered_hint": {"这些设备正在上报，但不在社区文件中。", "These devices speak and are in no community's file."}, "no_discovered": {"没有未登记的设备。", "No unknown device speaks."}, "adopt": {"接入", "Adopt"}, "topic": {"主题", "Topic"}, "payload": {"内容", "Payload"},
+		"discovered": {"接入设备", "New devices"}, "discovered_total": {"共有设备（台）：", "Devices in all:"}, "discovered_hint": {"这些设备正在上报，但不在社区文件中。", "These devices speak and are in no community's file."}, "no_discovered": {"没有未登记的设备。", "No unknown device speaks."}, "adopt": {"接入", "Adopt"}, "topic": {"主题", "Topic"}, "payload": {"内容", "Payload"},
 		"last_seen": {"最近上报", "Last seen"}, "kind": {"种类", "Kind"}, "profile": {"协议", "Profile"}, "interval": {"上报间隔", "Interval"}, "device_id": {"编号", "ID"}, "device_name": {"名称", "Name"},
 		"deadletters": {"死信", "Dead letters"}, "deadletters_hint": {"未能使用的报文及原因。排除原因后可重放。", "Messages that could not be used, and why. Replay them after the cause is mended."}, "no_deadletters": {"没有死信。", "There is no dead letter."}, "replay": {"重放", "Replay"}, "delete": {"删除", "Delete"}, "later": {"后面的", "Later ones"},
 		"received": {"收到时间", "Received"},
