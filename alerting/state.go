@@ -225,7 +225,7 @@ func (k *keeper) flush(ctx context.Context) error {
 
 // close writes what is pending, if that can be done soon.
 func (k *keeper) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	err := k.flush(ctx)
 	k.stop()

@@ -51,7 +51,7 @@ type span struct {
 const (
 	maxDiscovered = 10_000
 	maxInGroup    = 2_000  // of one community
-	maxWaiting    = 50_000 // in each of two halves; some 5 MB together
+	maxHeardOnce  = 50_000 // in each of two halves; some 5 MB together
 	maxTopic      = 512    // bytes that are kept of a topic
 )
 
@@ -190,7 +190,7 @@ func (d *Discoveries) wait(key greentally.DeviceKey, now time.Time) (first time.
 		return first, true
 	}
 	if !there {
-		if len(d.waiting) >= maxWaiting {
+		if len(d.waiting) >= maxHeardOnce {
 			d.waiting, d.older = map[uint64]time.Time{}, d.waiting
 		}
 		d.waiting[hash] = now

@@ -51,16 +51,16 @@ type Journal struct {
 	metrics *Metrics
 	log     *slog.Logger
 
-	queue    chan Delivery
-	room     *semaphore.Weighted // in bytes, for what is in queue or being written
-	closing  chan struct{}
-	giveUp   chan struct{}
-	submits  sync.RWMutex // read-locked while something is put into queue, which closes under the lock
-	close    sync.Once
-	stopping sync.Once
-	done     chan struct{}
-	full     chan struct{} // holds a value when an entry found no room
-	pressed  atomic.Bool   // there is little room, or none: followers are to keep what they have at once
+	queue   chan Delivery
+	room    *semaphore.Weighted // in bytes, for what is in queue or being written
+	closing chan struct{}
+	trying  context.Context // ends when what does not work is given up
+	giveUp  context.CancelFunc
+	submits sync.RWMutex // read-locked while something is put into queue, which closes under the lock
+	close   sync.Once
+	done    chan struct{}
+	full    chan struct{} // holds a value when an entry found no room
+	pressed atomic.Bool   // there is little room, or none: followers are to keep what they have at once
 
 	last       time.Time // the stamp given last; used by run alone
 	read       time.Time // when the clock was read last, with its monotonic part; used by run alone
@@ -112,13 +112,14 @@ func OpenJournal(ctx context.Context, streams Streams, config JournalConfig, met
 	j := &Journal{
 		stream: stream, config: config, metrics: metrics, log: log,
 		queue: make(chan Delivery, entryMessages), room: semaphore.NewWeighted(queueBytes),
-		closing: make(chan struct{}), giveUp: make(chan struct{}), done: make(chan struct{}), full: make(chan struct{}, 1),
+		closing: make(chan struct{}), done: make(chan struct{}), full: make(chan struct{}, 1),
 		// Leave room for a full last message, its topic of up to 64 KiB, and framing.
 		maxPayload: int(streams.JetStream.Conn().MaxPayload())/2 - 72<<10,
 	}
 	if j.last, err = j.lastStamp(ctx); err != nil {
 		return nil, err
 	}
+	j.trying, j.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	go j.run() //nolint:contextcheck // it goes on until Close, to finish what it has taken
 	return j, nil
 }
@@ -225,7 +226,7 @@ func (j *Journal) Append(ctx context.Context, messages ...greentally.Message) er
 // GiveUp makes the journal try no longer what does not work: a message that is not on disk by then
 // is written if that works at once, and else is its sender's to keep. It is for when the sources
 // stop, which wait for their messages.
-func (j *Journal) GiveUp() { j.stopping.Do(func() { close(j.giveUp) }) }
+func (j *Journal) GiveUp() { j.giveUp() }
 
 // Close makes the journal take nothing more, and returns when all that it took is
 // on disk and acknowledged, or ctx is done.
@@ -326,7 +327,7 @@ func (j *Journal) write(batch []Delivery) error {
 		return fmt.Errorf("BUG: journal entry: %w", err)
 	}
 	id := nuid.Next()
-	wait := 50 * time.Millisecond
+	wait, began := 50*time.Millisecond, time.Now()
 	for attempt := 1; ; attempt++ {
 		start := time.Now()
 		err := j.try(data, id)
@@ -344,7 +345,7 @@ func (j *Journal) write(batch []Delivery) error {
 			}
 			err = fmt.Errorf("it is full of entries that a follower has not taken, see: greentally status: %w", err)
 		}
-		if attempt >= 3 { // what is over in a moment is no trouble
+		if time.Since(began) > time.Second { // what is over in a moment is no trouble
 			j.config.Trouble(fmt.Errorf("the journal does not take messages, and nothing is acknowledged: %w", err))
 		}
 		if attempt == 1 || attempt%20 == 0 {
@@ -355,7 +356,7 @@ func (j *Journal) write(batch []Delivery) error {
 		case <-time.After(wait):
 		case <-j.closing:
 			return ErrClosed
-		case <-j.giveUp:
+		case <-j.trying.Done():
 			return ErrClosed
 		}
 		wait = min(2*wait, 5*time.Second)
@@ -367,27 +368,8 @@ func (j *Journal) write(batch []Delivery) error {
 
 // try tries to append an entry once.
 func (j *Journal) try(data []byte, id string) error {
-	within := 10 * time.Second
-	select {
-	case <-j.giveUp:
-		within = time.Second
-	default:
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := outlast(j.trying, 10*time.Second)
 	defer cancel()
-	done := make(chan struct{})
-	defer close(done)
-	go func() { // an attempt that is under way ends soon after it is given up
-		select {
-		case <-j.giveUp:
-			select {
-			case <-time.After(time.Second):
-				cancel()
-			case <-done:
-			}
-		case <-done:
-		}
-	}()
 	return j.stream.append(ctx, data, jetstream.WithMsgID(id))
 }
 

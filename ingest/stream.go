@@ -476,8 +476,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 			to.stream = s.id
 			s.mu.Unlock()
 		}
-		// What was handled is done, even if ctx is done by now.
-		moving, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveWithin)
+		moving, cancel := outlast(ctx, moveWithin) // what was handled is done, even if ctx is done by now
 		defer cancel()
 		revision, err := s.move(moving, f.name, to)
 		if errors.Is(err, errTaken) {
@@ -558,6 +557,23 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 		}
 	}
 }
+
+// outlast returns a context that ends after a time, and a little after ctx if that ends before: for
+// what is to be finished when the program stops, if that is possible soon.
+func outlast(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
+	outlasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(aLittle):
+			cancel()
+		case <-outlasting.Done():
+		}
+	})
+	return outlasting, func() { stop(); cancel() }
+}
+
+// aLittle is how long what is under way may take when the program stops.
+const aLittle = time.Second
 
 // Lag says how far a follower is behind.
 type Lag struct {

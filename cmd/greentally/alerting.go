@@ -435,7 +435,7 @@ func (up *alertsUp) seeIndicators(ctx context.Context, values []greentally.Indic
 
 // close keeps the state of the rules, and stops telling.
 func (up *alertsUp) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	return errors.Join(up.watch.Close(ctx), up.teller.Close())
 }

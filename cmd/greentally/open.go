@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -185,11 +186,15 @@ type jetStreams struct {
 
 // openJetStream connects to the user's NATS cluster, or starts a server in the process. It waits
 // for a cluster that is out of reach until ctx is done.
-func openJetStream(ctx context.Context, c config, trouble func(error), log *slog.Logger) (all *jetStreams, err error) {
+func openJetStream(ctx context.Context, c config, disk, away func(error), log *slog.Logger) (all *jetStreams, err error) {
 	all = &jetStreams{}
 	all.Replicas = c.NATS.Replicas
 	connect := func(name string) (*nats.Conn, error) {
-		options := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
+		options := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+				away(fmt.Errorf("the connection to NATS is lost, and nothing is taken until it is there again: %w", cmp.Or(err, nats.ErrDisconnected)))
+			}),
+			nats.ReconnectHandler(func(*nats.Conn) { away(nil) })}
 		if c.NATS.CredentialsFile != "" {
 			options = append(options, nats.UserCredentials(c.NATS.CredentialsFile))
 		}
@@ -201,7 +206,7 @@ func openJetStream(ctx context.Context, c config, trouble func(error), log *slog
 		return conn, nil
 	}
 	if len(c.NATS.URLs) == 0 {
-		all.inProcess, err = embeddednats.Start(filepath.Join(c.DataDir, "journal"), embeddednats.Options{Log: log.With("part", "journal"), Trouble: trouble})
+		all.inProcess, err = embeddednats.Start(filepath.Join(c.DataDir, "journal"), embeddednats.Options{Log: log.With("part", "journal"), Trouble: disk})
 		if err != nil {
 			return nil, err
 		}

@@ -129,16 +129,26 @@ func diskCollector(dir string) prometheus.Collector {
 	})
 }
 
-// storeTrouble tells damage, which does not pass by itself, from what does.
-func storeTrouble(damaged, refuses func(error)) func(error) {
-	return func(err error) {
-		if errors.Is(err, greentally.ErrDamaged) {
-			damaged(err)
-			return
-		}
-		damaged(nil)
-		refuses(err)
+// storeTroubles are what is told of the store.
+type storeTroubles struct {
+	damaged func(error) // stays told: somebody has to act, and start anew
+	refuses func(error)
+}
+
+// writing tells of an error of the writer, and that there is none.
+func (t storeTroubles) writing(err error) {
+	t.seen(err)
+	if !errors.Is(err, greentally.ErrDamaged) {
+		t.refuses(err)
 	}
+}
+
+// seen tells of an error if it is damage, which does not pass by itself, and returns it.
+func (t storeTroubles) seen(err error) error {
+	if errors.Is(err, greentally.ErrDamaged) {
+		t.damaged(err)
+	}
+	return err
 }
 
 const writerFollower = "writer"
@@ -146,7 +156,7 @@ const writerFollower = "writer"
 // refill has the writer begin further back if the store has less than the journal says it was
 // given: its file was removed, is an older copy, or has lost its end. It waits until the store
 // answers.
-func refill(ctx context.Context, store greentally.Store, journal *ingest.Journal, log *slog.Logger) error {
+func refill(ctx context.Context, store greentally.Store, troubles storeTroubles, journal *ingest.Journal, log *slog.Logger) error {
 	marked, can := store.(greentally.Marked)
 	if !can {
 		return nil
@@ -155,12 +165,17 @@ func refill(ctx context.Context, store greentally.Store, journal *ingest.Journal
 	var known bool
 	if err := retry.Do(ctx, log, "ask the store up to where it has the journal", func() (err error) {
 		mark, known, err = marked.Marked(ctx)
-		return err
+		return troubles.seen(err)
 	}); err != nil || !known {
 		return nil //nolint:nilerr // it is asked to stop, or the store was filled by a version that left no mark
 	}
-	if mark.Journal != "" && mark.Journal != journal.ID() {
-		mark.Sequence = 0 // of another journal: this one may have what it lacks
+	if mark.Journal != journal.ID() {
+		mark.Sequence = 0 // of another journal, or of none: this one may have what it lacks
+		if err := retry.Do(ctx, log, "mark the store as one of this journal", func() error {
+			return troubles.seen(marked.Mark(ctx, greentally.Mark{Journal: journal.ID()}))
+		}); err != nil {
+			return nil //nolint:nilerr // it is asked to stop
+		}
 	}
 	var again, place, first uint64
 	err := retry.Do(ctx, log, "compare the store with the journal", func() (err error) {

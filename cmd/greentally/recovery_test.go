@@ -113,10 +113,16 @@ func (p *readingsSender) nothingMissing(s *site) {
 // tells waits until readiness, status, metric and log tell of a trouble.
 func (s *site) tells(trouble string, stops bool) {
 	s.t.Helper()
-	waitFor(s.t, time.Minute, "readiness to tell of "+trouble, func() bool {
+	told := func() bool {
 		status, text := s.ready()
 		return strings.Contains(text, trouble) && (status == http.StatusServiceUnavailable) == stops
-	})
+	}
+	for end := time.Now().Add(time.Minute); !told(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			status, text := s.ready()
+			s.t.Fatalf("readiness does not tell of %s, but says %d %s\n%s", trouble, status, text, s.log)
+		}
+	}
 	if out, err := command(s.t, "status", "--config", s.config); !strings.Contains(out, trouble+" since ") || (err != nil) != stops {
 		s.t.Errorf("status says %v:\n%s", err, out)
 	}

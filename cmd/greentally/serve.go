@@ -126,7 +126,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	registerer := prometheus.NewRegistry()
 	registerer.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), diskCollector(c.DataDir))
 	board := health.New(registerer, log.With("part", "health"))
-	streams, err := openJetStream(ctx, c, board.Reporter("journal_disk", true), log)
+	streams, err := openJetStream(ctx, c, board.Reporter("journal_disk", true), board.Reporter("nats_away", true), log)
 	if err != nil {
 		return err
 	}
@@ -209,9 +209,10 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	metrics.ObserveLag(lags)
 
 	// Who follows the journal, and who follows them.
+	troubles := storeTroubles{damaged: board.Reporter("store_damaged", true), refuses: board.Reporter("store_refuses", false)}
 	writer := &ingest.Writer{Decode: registry.Decode, Store: store, DeadLetters: deadLetters, Touches: touches,
 		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer"),
-		Trouble: storeTrouble(board.Reporter("store_damaged", true), board.Reporter("store_refuses", false))}
+		Trouble: troubles.writing}
 	if marked, can := store.(greentally.Marked); can {
 		writer.Mark = func(ctx context.Context, sequence uint64) error {
 			return marked.Mark(ctx, greentally.Mark{Journal: journal.ID(), Sequence: sequence})
@@ -300,7 +301,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return followers.Wait()
 	})
 	followers.Go(func() error {
-		if err := refill(followCtx, store, journal, log); err != nil {
+		if err := refill(followCtx, store, troubles, journal, log); err != nil {
 			return err
 		}
 		err := journal.Follow(followCtx, writerFollower, writer.Write)
@@ -316,7 +317,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return telling.follow(followCtx, journal) })
 	followers.Go(func() error {
 		return touches.Follow(followCtx, "tally", func(ctx context.Context, all []ingest.Touch) error {
-			return applyTouches(ctx, worker, all, log)
+			return applyTouches(ctx, worker, all, troubles, log)
 		})
 	})
 	followers.Go(func() error { return journal.Tidy(followCtx) })
@@ -393,7 +394,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		sources.Go(func() error { return subscriber.Run(sourceCtx) })
 	} else {
-		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload)), MaxConnections: c.Broker.MaxConnections},
+		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload)), MaxConnections: c.Broker.MaxConnections,
+			Trouble: board.Reporter("mqtt_listener", true)},
 			journal.Submit, metrics, log.With("part", "broker"))
 		if err != nil {
 			return err
@@ -575,7 +577,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 
 // applyTouches tallies what was touched, tries until it works, and then rests for as
 // long as ten times the work took, at most a while, so that much comes together.
-func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch, log *slog.Logger) error {
+func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch, troubles storeTroubles, log *slog.Logger) error {
 	touches := make([]rules.Touch, len(all))
 	for i, t := range all {
 		touches[i] = rules.Touch{DeviceKey: t.DeviceKey, From: t.From, To: t.To}
@@ -583,7 +585,7 @@ func applyTouches(ctx context.Context, worker *rules.Worker, all []ingest.Touch,
 	var start time.Time // of the attempt that works
 	err := retry.Do(ctx, log, "tally device-days", func() error {
 		start = time.Now()
-		return worker.Apply(ctx, touches)
+		return troubles.seen(worker.Apply(ctx, touches))
 	})
 	if err != nil {
 		return err
