@@ -23,6 +23,14 @@ func collector() board {
 				{kind: value, width: 4, title: "告警规则文件", about: "告警规则文件是否有效；有误时沿用上一份。", unit: number, values: valid,
 					queries: ask(`min(greentally_alert_rules_valid)`, "规则文件")},
 			}},
+			{title: "异常", height: 6, panels: []panel{
+				{kind: lines, width: 12, title: "异常", about: "1 表示该异常正在发生；用 greentally status 查看详情。", unit: number, min: ptr(0), names: troubles,
+					queries: ask(`max by (trouble) (greentally_trouble)`, "{{trouble}}")},
+				{kind: value, width: 6, title: "24小时丢失的日志条目", about: "已确认、但在处理之前丢失的日志条目数，例如因磁盘损坏；详情见程序日志。", unit: entries, steps: bad,
+					queries: ask(`sum(increase(greentally_journal_lost_entries_total[24h]))`, "丢失")},
+				{kind: value, width: 6, title: "数据盘剩余空间", about: "数据目录所在磁盘的剩余空间。", unit: memory, steps: []step{{color: red}, {512 << 20, orange}, {3 << 30, green}},
+					queries: ask(`min(greentally_data_free_bytes)`, "剩余")},
+			}},
 			{title: "消息", height: 8, panels: []panel{
 				{kind: lines, width: 8, title: "消息与读数", about: "每秒收到的消息、写入日志的消息和入库的读数。", unit: perSec, decimals: 1, min: ptr(0),
 					queries: []query{
@@ -64,6 +72,10 @@ func collector() board {
 
 var (
 	followers = map[string]word{"writer": {"写库", blue}, "watch": {"告警", orange}, "tally": {"统计", green}}
+	troubles  = map[string]word{
+		"journal_disk": {text: "磁盘已满"}, "journal_refuses": {text: "日志不收消息"}, "journal_lost_entries": {text: "日志条目丢失"}, "journal_damaged": {text: "日志文件损坏"},
+		"clock_jumped": {text: "时钟跳变"}, "store_damaged": {text: "数据库损坏"}, "store_refuses": {text: "数据库写入失败"}, "mqtt_listener": {text: "设备连接受阻"}, "nats_away": {text: "NATS 连接中断"},
+	}
 	reasons   = map[string]word{
 		"unknown_topic": {text: "未知主题"}, "unknown_device": {text: "未知设备"}, "bad_payload": {text: "内容有误"}, "too_large": {text: "过大"},
 		"absurd_time": {text: "时间离谱"}, "impossible_value": {text: "数值不可能"}, "refused_by_store": {text: "数据库拒收"},

@@ -412,7 +412,7 @@ func TestNATSThatGoesAndComes(t *testing.T) {
 
 // mostMemory is what the program stays below under a flood of the largest messages, in bytes; see
 // docs/configuration.md.
-const mostMemory = 768 << 20
+const mostMemory = 1 << 30
 
 // A flood of large messages while the store is away, and the start on a journal that is full of
 // them, stay within the bound of memory.

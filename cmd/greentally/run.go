@@ -1,13 +1,20 @@
 package main
 
 import (
+	"math"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 )
+
+// softMemory is how much memory the program uses before it looks for what can be freed all the
+// time, in bytes. Buffers of the journal are freed late otherwise: a flood of large messages would
+// take as much as is written to disk in ten seconds.
+const softMemory = 640 << 20
 
 func (p *program) runCommand() *cobra.Command {
 	return &cobra.Command{
@@ -31,6 +38,9 @@ changes, and on SIGHUP; files that do not validate leave the ones before in forc
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
 			log := p.logger(c)
+			if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT is not set
+				debug.SetMemoryLimit(softMemory)
+			}
 			for {
 				err := serve(cmd.Context(), c, log, reload, func(running) {})
 				if cmd.Context().Err() != nil || !outOfReach(err) {

@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +38,7 @@ func mend(dir string, now time.Time) ([]Damage, error) {
 		return nil, err
 	}
 	var all []Damage
+	var buffer []byte // one for all files, which are of much the same size
 	last := lastBlocks(files)
 	for _, file := range files {
 		number, err := blockNumber(file)
@@ -44,13 +47,14 @@ func mend(dir string, now time.Time) ([]Damage, error) {
 		}
 		msgs := filepath.Dir(file)
 		stream := filepath.Base(filepath.Dir(msgs))
-		data, err := os.ReadFile(file)
+		data, err := readInto(buffer, file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		buffer = data
 		good, bad, torn := sound(data, stream, number)
 		if bad == 0 {
 			continue
@@ -85,6 +89,22 @@ func lastBlocks(files []string) map[string]uint32 {
 		}
 	}
 	return last
+}
+
+// readInto reads a file into a buffer, or into a larger one if it is too small.
+func readInto(buffer []byte, file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	buffer = slices.Grow(buffer[:0], int(info.Size()))[:info.Size()]
+	_, err = io.ReadFull(f, buffer)
+	return buffer, err
 }
 
 func blockNumber(file string) (uint32, error) {

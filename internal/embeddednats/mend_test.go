@@ -293,3 +293,20 @@ func TestServerIsStartedAnewWhenThereIsRoom(t *testing.T) {
 		t.Errorf("the first message is %v: %v", msg, err)
 	}
 }
+
+// BenchmarkMend looks at the files of a stream of some 200 MB, in which nothing is damaged.
+func BenchmarkMend(b *testing.B) {
+	dir := b.TempDir()
+	size := 0
+	for _, file := range fill(b, dir, 2000, 100_000) {
+		if info, err := os.Stat(file); err == nil {
+			size += int(info.Size())
+		}
+	}
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		if damages, err := embeddednats.Mend(dir); err != nil || len(damages) > 0 {
+			b.Fatal(damages, err)
+		}
+	}
+}
