@@ -235,7 +235,8 @@ func (d *DeadLetters) Replay(ctx context.Context, ids []uint64, append func(cont
 }
 
 // Take puts the messages of letters back into the journal, as they were received, and then
-// removes the letters. Those whose cause was not mended come back as new letters. Taken twice, a
+// removes the letters. One that was found absurdly old or new counts as received now, and so does
+// one that would have been received in the future: the clock by which it was judged may have been wrong. Those whose cause was not mended come back as new letters. Taken twice, a
 // message is stored once.
 func (d *DeadLetters) Take(ctx context.Context, letters []greentally.DeadLetter, append func(context.Context, ...greentally.Message) error) error {
 	if len(letters) == 0 {
@@ -244,6 +245,9 @@ func (d *DeadLetters) Take(ctx context.Context, letters []greentally.DeadLetter,
 	messages := make([]greentally.Message, len(letters))
 	for i, letter := range letters {
 		messages[i] = letter.Message()
+		if letter.Reason == greentally.AbsurdTime || letter.Received.After(time.Now().Add(clockSlack)) {
+			messages[i].Received = time.Time{} // the journal stamps it
+		}
 	}
 	if err := append(ctx, messages...); err != nil {
 		return fmt.Errorf("replay %d dead letters from %d on: %w", len(letters), letters[0].ID, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"greentally"
 	"greentally/ingest"
@@ -91,5 +92,41 @@ func TestLettersOfADevice(t *testing.T) {
 	}
 	if n, err := letters.Count(t.Context()); err != nil || n != 3001 {
 		t.Errorf("%d letters are left, %v", n, err)
+	}
+}
+
+// A clock that was wrong when a message came does not decide again when the message is replayed.
+func TestReplayIsJudgedByNow(t *testing.T) {
+	js, _ := newJetStream(t, t.TempDir())
+	letters, err := ingest.OpenDeadLetters(t.Context(), js, 64<<20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	past, future := time.Now().Add(-time.Hour).UTC().Truncate(time.Second), time.Now().Add(800*24*time.Hour).UTC().Truncate(time.Second)
+	for i, tt := range []struct {
+		name     string
+		reason   greentally.Reason
+		received time.Time
+		keeps    bool // when it was received
+	}{
+		{"absurd by a clock that was ahead", greentally.AbsurdTime, future, false},
+		{"absurd by a clock that was behind", greentally.AbsurdTime, time.Unix(0, 0).UTC(), false},
+		{"unknown, and received in the future", greentally.UnknownDevice, future, false},
+		{"unknown", greentally.UnknownDevice, past, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := letters.Put(t.Context(), []greentally.DeadLetter{{Origin: fmt.Sprintf("%d.0", i+1), Topic: "t", Payload: []byte("x"), Received: tt.received, Reason: tt.reason}}); err != nil {
+				t.Fatal(err)
+			}
+			err := letters.Replay(t.Context(), []uint64{uint64(i + 1)}, func(_ context.Context, all ...greentally.Message) error {
+				if got := all[0].Received; tt.keeps && !got.Equal(tt.received) || !tt.keeps && !got.IsZero() {
+					t.Errorf("replayed as received %v", got)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

@@ -394,6 +394,7 @@ func (s *stream) announce(ctx context.Context, name string) (place, error) {
 			return at, fmt.Errorf("place of %s in %s: %w", name, s.name, err)
 		}
 	}
+	s.metrics.lost.WithLabelValues(name) // so that it shows as 0
 	s.mu.Lock()
 	s.handled[name], s.kept[name] = at, at
 	s.mu.Unlock()

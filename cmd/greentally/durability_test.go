@@ -265,7 +265,7 @@ func TestStoreOutage(t *testing.T) {
 		t.Errorf("%d of %d acknowledged readings are missing, %d are stored", missing, all, stored)
 	}
 	s.stop()
-	if complaints := s.complaints("could not write readings to the store", "could not tally device-days", "could not read the latest readings", "could not write alerts to the store"); len(complaints) > 0 {
+	if complaints := s.complaints("could not write readings to the store", "could not tally device-days", "could not read the latest readings", "could not write alerts to the store", "something is wrong: store_refuses"); len(complaints) > 0 {
 		t.Errorf("the log has complaints:\n%s", strings.Join(complaints, "\n"))
 	}
 }

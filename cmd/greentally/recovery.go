@@ -151,6 +151,19 @@ func (t storeTroubles) seen(err error) error {
 	return err
 }
 
+// checkStore reads a store that can be checked once from end to end, and tells if it is damaged: what is
+// seldom read would else be found damaged when it is needed.
+func checkStore(ctx context.Context, store greentally.Store, troubles storeTroubles, log *slog.Logger) error {
+	checked, can := store.(interface{ Check(context.Context) error })
+	if !can {
+		return nil
+	}
+	if err := troubles.seen(checked.Check(ctx)); err != nil && ctx.Err() == nil {
+		log.Error("the store was not found sound", "error", err)
+	}
+	return nil
+}
+
 const writerFollower = "writer"
 
 // refill has the writer begin further back if the store has less than the journal says it was

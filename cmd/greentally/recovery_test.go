@@ -213,6 +213,29 @@ func TestFullJournal(t *testing.T) {
 	s.stop()
 }
 
+// More than the journal holds passes through it, faster than the alert rules keep their state by themselves.
+func TestMoreThanTheJournalHolds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, []byte(lakeside), "journal: {max_bytes: 64MiB, dead_letters_max_bytes: 64MiB}\n")
+	s.start()
+	p := newPublisher(t, s.mqtt)
+	big := bytes.Repeat([]byte("x"), 1_000_000)
+	for i := range 200 {
+		if !p.client.Publish("greentally/v1/lake/bin-2/readings", 1, false, big).WaitTimeout(time.Minute) {
+			t.Fatalf("message %d of 1 MB was not acknowledged within a minute\n%s", i, s.log)
+		}
+	}
+	if n := p.publish(100, time.Minute); n != 100 {
+		t.Errorf("%d of 100 readings acknowledged", n)
+	}
+	s.caughtUp(time.Minute)
+	if lost := s.metric("greentally_journal_lost_entries_total"); lost > 0 {
+		t.Errorf("%v entries are said to be lost", lost)
+	}
+	s.stop()
+	p.nothingMissing(s)
+}
+
 // A disk that fills up acknowledges nothing, says so, and is got over when there is room again,
 // without a start and without a loss. It is a small one of its own, in a name space of its own.
 func TestFullDisk(t *testing.T) {

@@ -313,6 +313,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		return err
 	})
 	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
+	followers.Go(func() error { return checkStore(followCtx, store, troubles, log) })
 	followers.Go(func() error { return writeAgain(followCtx, retally, journal, log) })
 	followers.Go(func() error { return telling.follow(followCtx, journal) })
 	followers.Go(func() error {

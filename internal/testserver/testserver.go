@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -118,15 +119,23 @@ func Command(t testing.TB, url string, command func() *exec.Cmd, ready func() er
 	return s
 }
 
-// FreePort returns a port on the loopback address that was free just now.
+// FreePort returns a port on the loopback address that was free just now. It is none of those that
+// the system gives to connections, which could take it before the server does.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20_000 + rand.IntN(12_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("found no free port in a hundred tries")
+	return 0
 }
 
 // Mosquitto starts a broker that anyone on the machine may use. Lines of

@@ -220,10 +220,27 @@ func (s *Store) told(err error) error {
 	}
 	switch code := e.Code(); {
 	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_IOERR_CORRUPTFS:
-		return fmt.Errorf("%w: file %s; stop greentally, move the file away together with %[2]s-wal and %[2]s-shm, and start again: what the journal still has is filled in, older readings come from a backup: %w",
-			greentally.ErrDamaged, s.file, err)
+		return s.damaged(err)
 	}
 	return err
+}
+
+func (s *Store) damaged(err error) error {
+	return fmt.Errorf("%w: file %s; stop greentally, move the file away together with %[2]s-wal and %[2]s-shm, and start again: what the journal still has is filled in, older readings come from a backup: %w",
+		greentally.ErrDamaged, s.file, err)
+}
+
+// Check reads the whole file, and returns an error that wraps [greentally.ErrDamaged] if it is damaged.
+// It takes some seconds for each gigabyte; others can read and write meanwhile.
+func (s *Store) Check(ctx context.Context) error {
+	var found string
+	if err := s.read.QueryRowContext(ctx, "pragma quick_check(1)").Scan(&found); err != nil {
+		return fmt.Errorf("check the SQLite file: %w", s.told(err))
+	}
+	if found != "ok" {
+		return fmt.Errorf("check the SQLite file: %w", s.damaged(errors.New(found)))
+	}
+	return nil
 }
 
 // Close closes the file.

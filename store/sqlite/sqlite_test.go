@@ -94,7 +94,7 @@ func TestDamage(t *testing.T) {
 	for i := range days {
 		days[i] = greentally.DeviceDay{DeviceKey: greentally.DeviceKey{Community: "jiayuan", Device: "bin-1"}, Date: greentally.Date{Year: 2026, Month: 1, Day: 1}.Add(i)}
 	}
-	if err := errors.Join(s.WriteReadings(t.Context(), readings(0, 300)), s.WriteDeviceDays(t.Context(), days), s.Close()); err != nil {
+	if err := errors.Join(s.WriteReadings(t.Context(), readings(0, 300)), s.WriteDeviceDays(t.Context(), days), s.Check(t.Context()), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(file)
@@ -131,10 +131,14 @@ func TestDamage(t *testing.T) {
 		try("read days", err)
 		_, _, err = s.Marked(t.Context())
 		try("read mark", err)
+		try("check", s.Check(t.Context()))
 		try("write", s.WriteReadings(t.Context(), readings(0, 300)))
 		try("write days", s.WriteDeviceDays(t.Context(), days))
 		try("mark", s.Mark(t.Context(), greentally.Mark{Journal: "a", Sequence: 1}))
 		_ = s.Close() // it may say what is damaged once more
+	}
+	if opened := len(whole)/page - found["open"]; found["check"] < opened {
+		t.Errorf("the check found damage in %d of %d files that could be opened", found["check"], opened)
 	}
 	for _, what := range []string{"open", "read", "read days", "read mark", "write", "write days", "mark"} {
 		if found[what] == 0 {
