@@ -47,13 +47,15 @@ type stream struct {
 
 	moves sync.Mutex // held while places are moved, put back or compared, and while entries are removed
 
-	mu      sync.Mutex
-	id      int64                    // when the stream was made, in ns since 1970
-	last    uint64                   // the last sequence that is known
-	handled map[string]place         // by follower: what it has seen
-	kept    map[string]place         // and what it has kept
-	again   map[string]chan struct{} // by follower: closed when it is to begin anew from its place
-	missed  map[string]uint64        // by follower: entries that it lost, since the start
+	mu   sync.Mutex
+	id   int64  // when the stream was made, in ns since 1970
+	last uint64 // the last sequence that is known
+
+	wentBack bool                     // the stream did, and not all places are put back yet
+	handled  map[string]place         // by follower: what it has seen
+	kept     map[string]place         // and what it has kept
+	again    map[string]chan struct{} // by follower: closed when it is to begin anew from its place
+	missed   map[string]uint64        // by follower: entries that it lost, since the start
 }
 
 // Streams say where streams are kept.
@@ -141,15 +143,15 @@ func (s *stream) compare(ctx context.Context, id int64, first, last uint64) erro
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.id, s.last = id, last
-	s.mu.Unlock()
 	var top uint64 // the last entry that is known to have been there
 	anew := false
 	for _, at := range places {
 		anew = anew || at.stream != 0 && at.stream != id
-		top = max(top, at.sequence)
+		top = max(top, at.sequence, at.furthest)
 	}
+	s.mu.Lock()
+	s.id, s.last, s.wentBack = id, last, anew || top > last
+	s.mu.Unlock()
 	if !anew && top <= last {
 		return nil
 	}
@@ -173,6 +175,7 @@ func (s *stream) compare(ctx context.Context, id int64, first, last uint64) erro
 	s.log.Error("a stream has fewer entries than its followers have taken; they go on from its end", "stream", s.name, "taken", top, "last", last, "made_anew", anew)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.wentBack = false
 	for follower, again := range s.again {
 		close(again)
 		delete(s.again, follower)
@@ -201,7 +204,11 @@ func (s *stream) append(ctx context.Context, data []byte, options ...jetstream.P
 	if err != nil {
 		return err
 	}
-	if ack.Sequence <= before && !ack.Duplicate {
+	s.mu.Lock()
+	s.wentBack = s.wentBack || ack.Sequence <= before && !ack.Duplicate
+	wentBack := s.wentBack // also if it could not be compared when it was noticed
+	s.mu.Unlock()
+	if wentBack {
 		info, err := s.info(ctx)
 		if err != nil {
 			return err
