@@ -236,6 +236,72 @@ func TestWatchKeepsTheLatestOfEachQuantity(t *testing.T) {
 	}
 }
 
+// What a clock that was ahead dated does not stand for the latest until then.
+func TestWatchForgetsWhatIsDatedAbsurdly(t *testing.T) {
+	now := noon
+	w := ingest.Watch{Now: func() time.Time { return now }}
+	key := greentally.DeviceKey{Community: "c", Device: "a"}
+	set := func(at time.Time, kg float64) {
+		w.Set(greentally.Reading{DeviceKey: key, Kind: "sorting_bin", Time: at, Values: []greentally.Value{{Quantity: "mass_kg", Number: kg}}})
+	}
+	ahead := noon.Add(800 * 24 * time.Hour)
+	for _, tt := range []struct {
+		name string
+		at   time.Time
+		kg   float64
+		want float64
+	}{
+		{"by the clock that is ahead", ahead, 1, 1},
+		{"again", ahead.Add(time.Minute), 2, 2},
+		{"by the clock that is right", noon, 3, 3},
+		{"a late one", noon.Add(-time.Hour), 4, 3},
+		{"a little ahead, which devices may be", noon.Add(5 * time.Minute), 5, 5},
+		{"the right time again", noon.Add(time.Minute), 6, 5},
+	} {
+		set(tt.at, tt.kg)
+		got, _ := w.Latest(key)
+		if len(got.Values) != 1 || got.Values[0].Number != tt.want {
+			t.Errorf("%s: the latest is %+v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The store is marked now and then, and when the writer ends; what comes again is written, and not
+// reported again.
+func TestWriterMarksAndReportsOnce(t *testing.T) {
+	var marks []uint64
+	store := &flakyStore{}
+	w, letters, _ := newWriter(t, store)
+	w.Mark = func(_ context.Context, sequence uint64) error { marks = append(marks, sequence); return nil }
+	for sequence := range uint64(3) {
+		if err := w.Write(t.Context(), []ingest.Entry{entry(sequence+1, "a", "1", "a", "bad")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(marks, []uint64{1, 3}) {
+		t.Errorf("marked %v, want once and at the end", marks)
+	}
+	if n := len(listLetters(t, letters)); n != 3 {
+		t.Fatalf("%d letters, want 3", n)
+	}
+	for _, l := range listLetters(t, letters) { // somebody has dealt with them
+		if err := letters.Delete(t.Context(), l.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := entry(2, "a", "1", "a", "bad")
+	again.Again = true
+	if err := w.Write(t.Context(), []ingest.Entry{again}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(listLetters(t, letters)); n != 0 {
+		t.Errorf("%d letters came back", n)
+	}
+}
+
 func TestDiscoveriesRememberWhoSpoke(t *testing.T) {
 	js, _ := newJetStream(t, t.TempDir())
 	identify := func(m greentally.Message) (greentally.Discovered, bool) {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"greentally"
+	"greentally/internal/health"
 )
 
 // Server answers requests by the functions that it is given. All of them are
@@ -71,12 +72,13 @@ type Server struct {
 	Discovered func(context.Context, DiscoveredQuery) (page []greentally.Discovered, total int, err error)
 	Adopt      func(ctx context.Context, device greentally.Device) error
 
-	Status  func(context.Context) (any, error) // lags, connections; for people
-	Ready   func(context.Context) error        // nil when the program takes messages; the store may be away: the journal keeps them
-	Notes   func() []string             // what is wrong although it takes messages, a line each
-	Metrics http.Handler
-	Mounted map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
-	Log     *slog.Logger
+	Status func(context.Context) (any, error) // lags, connections; for people
+	Ready  func(context.Context) error        // nil when the program takes messages; the store may be away: the journal keeps them
+	// Troubles is what is wrong now, for /readyz and for the pages.
+	Troubles func() []health.Trouble
+	Metrics  http.Handler
+	Mounted  map[string]http.Handler // further ones, by the path under which they are served; nil ones are not there
+	Log      *slog.Logger
 
 	roomOnce sync.Once
 	room     *semaphore.Weighted // see Upload
@@ -191,8 +193,8 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
-		for _, note := range s.Notes() {
-			_, _ = fmt.Fprintln(w, note)
+		for _, t := range s.Troubles() { // although it takes messages
+			_, _ = fmt.Fprintf(w, "%s: %s\n", t.Name, t.Error)
 		}
 	})
 	sameOrigin := http.NewCrossOriginProtection()

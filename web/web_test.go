@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/health"
 	"greentally/web"
 )
 
@@ -39,13 +40,13 @@ var (
 // backend is what is behind the server in these tests. It keeps what it was asked, and
 // fails with err if that is set.
 type backend struct {
-	err     error
-	notes   []string
-	asked   []string
-	audited []string
-	who     string
-	record  greentally.Record
-	device  greentally.Device
+	err      error
+	troubles []health.Trouble
+	asked    []string
+	audited  []string
+	who      string
+	record   greentally.Record
+	device   greentally.Device
 }
 
 func (b *backend) ask(format string, args ...any) error {
@@ -149,9 +150,9 @@ func newServer() (*web.Server, *backend) {
 			Now: func() time.Time { return noon },
 			Who: func(context.Context) string { return b.who },
 		},
-		Status: func(context.Context) (any, error) { return json.RawMessage(statusFixture), b.ask("status") },
-		Ready:  func(context.Context) error { return b.err },
-		Notes:  func() []string { return b.notes },
+		Status:   func(context.Context) (any, error) { return json.RawMessage(statusFixture), b.ask("status") },
+		Ready:    func(context.Context) error { return b.err },
+		Troubles: func() []health.Trouble { return b.troubles },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintln(w, "greentally_up 1")
 		}),
@@ -824,7 +825,7 @@ func TestReadySaysWhyNot(t *testing.T) {
 	if w := answer(t, s, request(t, http.MethodGet, "/healthz", "")); w.Code != http.StatusOK {
 		t.Errorf("health is %d while not ready, want 200: the process lives", w.Code)
 	}
-	b.err, b.notes = nil, []string{"clock_jumped: an hour ahead"}
+	b.err, b.troubles = nil, []health.Trouble{{Name: "clock_jumped", Error: "an hour ahead"}}
 	if w := answer(t, s, request(t, http.MethodGet, "/readyz", "")); w.Code != http.StatusOK || w.Body.String() != "ok\nclock_jumped: an hour ahead\n" {
 		t.Errorf("it takes messages, and something is wrong: status %d: %s", w.Code, w.Body)
 	}

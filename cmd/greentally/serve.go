@@ -515,12 +515,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 			}
 			return board.Ready()
 		},
-		Notes: func() (notes []string) {
-			for _, t := range board.Troubles() {
-				notes = append(notes, t.Name+": "+t.Error)
-			}
-			return notes
-		},
+		Troubles: board.Troubles,
 	}
 	shown := &pages.Pages{
 		Server: server, Person: person, Account: entrance.account(), Access: entrance.keeping(), Secure: entrance.gate.IsSecure, News: news, Now: time.Now,

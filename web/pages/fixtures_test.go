@@ -12,6 +12,7 @@ import (
 
 	"greentally"
 	"greentally/access"
+	"greentally/internal/health"
 	"greentally/web"
 	"greentally/web/pages"
 )
@@ -40,6 +41,8 @@ type backend struct {
 	step      greentally.Step
 	strangers int // that were discovered; two of all kinds if it is 0
 	user      access.User
+	troubles  []health.Trouble
+	manager   bool // who looks is no administrator
 }
 
 func (b *backend) do(format string, args ...any) error {
@@ -138,9 +141,10 @@ func newPages() (*pages.Pages, *backend) {
 		Person: func(context.Context) string { return "" }, Secure: func(r *http.Request) bool { return r.TLS != nil }, News: &web.News{},
 		Account: pages.Account{Me: func(context.Context) pages.Me { return pages.Me{} }},
 		Server: &web.Server{
+			Troubles: func() []health.Trouble { return b.troubles },
 			Identify: func(next http.Handler) http.Handler { return next },
-			May: func(_ context.Context, _ web.Action, community string) bool {
-				return community != "others"
+			May: func(_ context.Context, a web.Action, community string) bool {
+				return community != "others" && !(b.manager && a == web.Administer)
 			},
 			Audit: func(_ *http.Request, action, community string, err error) {
 				b.audited = append(b.audited, fmt.Sprint(action, " ", community, " ", err == nil))

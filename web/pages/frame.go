@@ -67,6 +67,34 @@ func (f frame) Done() string {
 	return ""
 }
 
+// trouble is something that is wrong with the program, as a page shows it.
+type trouble struct {
+	Title, Says string
+	Detail      string // for administrators, whom it helps
+	Stops       bool
+}
+
+// Troubles is what is wrong with the program: what keeps data from coming in is for all, the rest
+// for administrators.
+func (f frame) Troubles() (all []trouble) {
+	for _, t := range f.troubles {
+		administers := f.may(web.Administer)
+		if !t.Stops && !administers {
+			continue
+		}
+		name := "trouble_" + t.Name
+		shown := trouble{Title: f.word(name), Says: f.word("trouble_minor"), Stops: t.Stops}
+		if t.Stops {
+			shown.Says = f.word("trouble_stops")
+		}
+		if administers {
+			shown.Detail = t.Error
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
 // Sent is what a form that cannot be taken had in a field, or the value that it begins with.
 func (f frame) Sent(name string, first ...string) string {
 	if f.sent != nil {

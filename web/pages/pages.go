@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"greentally"
+	"greentally/internal/health"
 	"greentally/web"
 )
 
@@ -187,6 +188,8 @@ type view struct {
 	Location  *time.Location
 	Now       time.Time
 
+	troubles []health.Trouble // with the program
+
 	Wrong string // why what a form was to do is not done
 	sent  url.Values
 	stale bool       // somebody else changed meanwhile what the form is about
@@ -197,7 +200,7 @@ type view struct {
 const languageCookie = "greentally_language"
 
 func (p *Pages) view(w http.ResponseWriter, r *http.Request) (*view, error) {
-	v := &view{Request: r, w: w, words: words(), named: p.named, Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context())}
+	v := &view{Request: r, w: w, words: words(), named: p.named, Location: time.UTC, Now: p.Now(), Person: p.Person(r.Context()), troubles: p.Troubles()}
 	v.Language = p.language(w, r)
 	id := r.PathValue("community")
 	ctx := r.Context()

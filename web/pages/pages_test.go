@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/html"
 
 	"greentally"
+	"greentally/internal/health"
 	"greentally/web"
 )
 
@@ -527,5 +528,41 @@ func TestManyStrangers(t *testing.T) {
 	}
 	if !slices.Equal(seen, []int{100, 100, 50}) {
 		t.Errorf("the pages show %v", seen)
+	}
+}
+
+// What keeps data from coming in is told to all, with the reason to administrators; what does not, to them alone.
+func TestTroubleIsShown(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		trouble health.Trouble
+		manager bool
+		want    []string
+		never   []string
+	}{
+		{"nothing", health.Trouble{}, false, nil, []string{"class=\"trouble"}},
+		{"an administrator", health.Trouble{Name: "journal_refuses", Error: "full of <entries>", Stops: true}, false, []string{"消息日志暂停接收", "请通知管理员", "full of &lt;entries&gt;"}, []string{"minor"}},
+		{"a manager", health.Trouble{Name: "store_damaged", Error: "file /srv/x", Stops: true}, true, []string{"数据库文件已损坏"}, []string{"/srv/x"}},
+		{"an administrator, of what is minor", health.Trouble{Name: "clock_jumped", Error: "by an hour"}, false, []string{"trouble minor", "时钟", "by an hour"}, []string{"请通知管理员"}},
+		{"a manager, of what is minor", health.Trouble{Name: "clock_jumped", Error: "by an hour"}, true, nil, []string{"class=\"trouble", "时钟"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, b := newPages()
+			if b.manager = tt.manager; tt.trouble.Name != "" {
+				b.troubles = []health.Trouble{tt.trouble}
+			}
+			w := httptest.NewRecorder()
+			handlerOf(t, p).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?lang=zh", nil))
+			for _, text := range tt.want {
+				if !strings.Contains(w.Body.String(), text) {
+					t.Errorf("the page lacks %q:\n%s", text, w.Body)
+				}
+			}
+			for _, text := range tt.never {
+				if strings.Contains(w.Body.String(), text) {
+					t.Errorf("the page has %q:\n%s", text, w.Body)
+				}
+			}
+		})
 	}
 }

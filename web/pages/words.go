@@ -24,6 +24,12 @@ func words() map[string][2]string {
 		"forbidden": {"您可以查看，但无权更改。", "You may see this, and not change it."}, "administrators_only": {"只有管理员可以查看。", "Only administrators may see this."}, "error": {"出错", "Error"}, "not_done": {"未完成：", "Not done:"},
 		"live": {"实时", "live"}, "offline": {"连接中断，正在重连…", "connection lost, trying again…"}, "home": {"首页", "Home"}, "back": {"返回", "Back"},
 
+		"trouble_stops":        {"新数据暂时收不到或存不下，页面上的数字可能不是最新。请通知管理员。", "New data are not taken or not kept now, and figures may not be the latest. Tell an administrator."},
+		"trouble_minor":        {"数据仍在接收。", "Data are taken still."},
+		"trouble_journal_disk": {"磁盘已满。", "The disk is full."}, "trouble_journal_refuses": {"消息日志暂停接收。", "The journal takes no messages."}, "trouble_nats_away": {"与 NATS 的连接中断。", "The connection to NATS is lost."},
+		"trouble_mqtt_listener": {"设备连接受阻。", "Devices cannot connect."}, "trouble_store_damaged": {"数据库文件已损坏。", "The store is damaged."}, "trouble_store_refuses": {"数据库暂时无法写入，新数据先留在消息日志中。", "The store cannot be written; new data wait in the journal."},
+		"trouble_journal_damaged": {"启动时发现消息日志文件有损坏，已修复。", "Files of the journal were damaged at the start, and are mended."}, "trouble_journal_lost_entries": {"有已确认的消息丢失。", "Messages that were acknowledged are lost."}, "trouble_clock_jumped": {"服务器时钟发生跳变。", "The server's clock jumped."},
+
 		"households": {"户", "households"}, "critical": {"紧急", "critical"}, "warning": {"警告", "warning"}, "info": {"提示", "info"}, "full_bins": {"个桶已满", "full"},
 		"sites": {"点位", "Sites"}, "more_alerts": {"其余告警：", "More alerts:"}, "all_well": {"一切正常", "All is well"}, "fullest": {"最满的桶", "Fullest bins"}, "full": {"已满", "full"}, "filled": {"满溢度", "Filling level"},
 		"site": {"点位", "Site"}, "stream": {"类别", "Stream"}, "recyclable": {"可回收物", "recyclable"}, "hazardous": {"有害垃圾", "hazardous"}, "food": {"厨余垃圾", "food"}, "residual": {"其他垃圾", "residual"},
@@ -77,7 +83,7 @@ func words() map[string][2]string {
 		"screen_address": {"大屏浏览器的起始地址", "Address that the screen's browser begins with"}, "last_used": {"最近使用", "Last used"}, "never_used": {"未使用", "never"}, "revoke": {"撤销", "Revoke"}, "no_tokens": {"没有令牌。", "There is no token."}, "new_token": {"新增令牌", "Make a token"},
 		"token_communities_hint": {"管理员和监控不选，大屏选一个", "none for administrators and monitors, one for a screen"}, "role": {"角色", "Role"}, "who": {"用户或令牌", "Who"}, "community": {"社区", "Community"}, "all_communities": {"全部社区", "all communities"}, "look": {"查看", "Show"}, "what": {"操作", "What"},
 		"result": {"结果", "Result"}, "result_done": {"完成", "done"}, "result_refused": {"被拒绝", "refused"}, "result_failed": {"失败", "failed"}, "address": {"地址", "Address"}, "older": {"更早的", "Older ones"}, "no_entries": {"没有这样的记录。", "There is no such entry."},
-		"detail_id": {"编号", "id"}, "detail_device": {"设备", "device"}, "detail_month": {"月份", "month"}, "detail_record": {"记录", "record"}, "detail_silence": {"静默", "silence"}, "detail_rule": {"规则", "rule"}, "detail_indicator": {"指标", "indicator"},
+		"detail_id": {"编号", "id"}, "detail_from": {"自", "from"}, "detail_device": {"设备", "device"}, "detail_month": {"月份", "month"}, "detail_record": {"记录", "record"}, "detail_silence": {"静默", "silence"}, "detail_rule": {"规则", "rule"}, "detail_indicator": {"指标", "indicator"},
 		"detail_scheme": {"标准", "scheme"}, "detail_stage": {"阶段", "stage"}, "detail_sha256": {"SHA-256", "SHA-256"}, "detail_check": {"只检查", "check only"}, "detail_check_true": {"是", "yes"}, "detail_check_false": {"否", "no"},
 		"detail_grants": {"授权", "grants"}, "detail_disabled": {"停用", "disabled"}, "detail_disabled_true": {"是", "yes"}, "detail_left_out_before": {"此前未逐条列出", "left out before"}, "detail_by": {"方式", "by"}, "detail_by_password": {"密码", "password"}, "detail_by_old_password": {"原密码", "old password"}, "detail_by_openid": {"统一身份", "OpenID"}, "detail_by_another_password": {"新密码", "another password"},
 		"detail_why": {"原因", "why"}, "detail_why_wrong": {"用户名或密码不对", "wrong name or password"}, "detail_why_too_often": {"尝试过多", "too often"}, "detail_why_not_finished": {"没有完成", "not finished"}, "detail_why_error": {"出错", "error"},
@@ -85,7 +91,7 @@ func words() map[string][2]string {
 		"did_tokens": {"新增令牌", "make a token"}, "did_tokens_id_revoke": {"撤销令牌", "revoke a token"}, "did_account_password": {"修改自己的密码", "change the own password"}, "did_account_language": {"选择语言", "choose the language"},
 		"did_records": {"登记记录", "write a record down"}, "did_records_id_withdraw": {"撤回记录", "withdraw a record"}, "did_attachments": {"上传文件", "hand a file in"}, "did_silences": {"静默告警", "silence alerts"}, "did_silences_id_end": {"取消静默", "end a silence"},
 		"did_applications": {"开始申报", "begin an application"}, "did_applications_id_steps": {"登记申报的一步", "take a step of an application"}, "did_devices": {"接入设备", "adopt a device"}, "did_discovered": {"接入设备", "adopt a device"},
-		"did_deadletters_id_replay": {"重放死信", "replay a dead letter"}, "did_deadletters_id_delete": {"删除死信", "delete a dead letter"},
+		"did_journal_replay": {"将消息日志重新入库", "write the journal again"}, "did_deadletters_id_replay": {"重放死信", "replay a dead letter"}, "did_deadletters_id_delete": {"删除死信", "delete a dead letter"},
 
 		"log_in": {"登录", "Log in"}, "log_out": {"退出", "Log out"}, "name": {"用户名", "Name"}, "password": {"密码", "Password"},
 		"wrong_login": {"用户名或密码不对。", "Name or password is wrong."}, "too_often": {"尝试次数过多，请稍候再试。", "Too many attempts. Wait a little and try again."},
