@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -314,6 +315,7 @@ func TestDataFolderThatIsGone(t *testing.T) {
 		{"only its lock", func(data string) error { return os.Remove(filepath.Join(data, "lock")) }, "was removed while it was in use"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, []byte(lakeside), "")
 			s.start()
 			if err := tt.do(filepath.Join(s.dir, "data")); err != nil {
@@ -399,6 +401,8 @@ func TestLostStore(t *testing.T) {
 	p3.nothingMissing(s)
 }
 
+var natsOutages = flag.Int("nats.outages", 2, "how often NATS is killed in a test")
+
 // A NATS server of one's own that is away, and comes again, ends nothing and loses nothing; nor
 // need it be there at the start.
 func TestNATSThatGoesAndComes(t *testing.T) {
@@ -411,7 +415,7 @@ func TestNATSThatGoesAndComes(t *testing.T) {
 	nats.Start()
 	waitFor(t, time.Minute, "it to be ready", s.isReady)
 	p := newPublisher(t, s.mqtt)
-	for round := range 5 {
+	for round := range *natsOutages {
 		if n := p.publish(200, time.Minute); n != 200 {
 			t.Fatalf("round %d: %d of 200 readings acknowledged\n%s", round, n, s.log)
 		}
