@@ -39,9 +39,10 @@ type BrokerConfig struct {
 	// one network (an IPv4 address, or an IPv6 /56) other than this machine.
 	MaxConnections int
 
-	// Trouble is told why clients cannot connect, and nil when they can again: accepting fails,
-	// or there is no room. It may be nil, and must not wait for the broker.
-	Trouble func(error)
+	// Trouble is told why connections cannot be accepted, and Crowded that there is no room for more;
+	// and nil when that is over. They may be nil, and must not wait for the broker. The latter can be
+	// brought about by strangers, so nobody should take the broker out of service for it.
+	Trouble, Crowded func(error)
 }
 
 // User may connect to the broker in the process.
@@ -94,7 +95,7 @@ func startBroker(ctx context.Context, accept net.Listener, config BrokerConfig, 
 
 	ctx, cancel := context.WithCancel(ctx)
 	spare := &sparing{log: log, lines: map[string]*sparedLine{}}
-	troubles := &troubles{tell: config.Trouble, log: log}
+	troubles := &troubles{tell: [2]func(error){config.Trouble, config.Crowded}, log: log}
 	h := &hook{ctx: ctx, server: server, submit: submit, metrics: metrics, log: log, spare: spare, maxPacket: maxPacket,
 		room: newRoom(maxConnections, metrics, troubles), kept: &kept{server: server, most: keptBytes, spare: spare}}
 	if len(config.Users) > 0 {

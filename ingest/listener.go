@@ -324,7 +324,7 @@ func (r *room) full(err error) {
 
 // troubles tells when there is trouble, and when it is over.
 type troubles struct {
-	tell func(error)
+	tell [2]func(error) // by kind; may be nil
 	log  *slog.Logger
 
 	mu  sync.Mutex
@@ -350,7 +350,7 @@ func (t *troubles) set(kind int, err error) {
 	} else {
 		t.log.Info("MQTT clients can connect again", "before", before)
 	}
-	if t.tell != nil {
-		t.tell(errors.Join(t.now[:]...))
+	if tell := t.tell[kind]; tell != nil {
+		tell(err)
 	}
 }

@@ -384,7 +384,7 @@ func TestRoom(t *testing.T) {
 	var told []error
 	log := slog.New(slog.DiscardHandler)
 	metrics := NewMetrics(prometheus.NewRegistry())
-	r := newRoom(10, metrics, &troubles{tell: func(err error) { told = append(told, err) }, log: log})
+	r := newRoom(10, metrics, &troubles{tell: [2]func(error){crowded: func(err error) { told = append(told, err) }}, log: log})
 	enter := func(network string) (*conn, bool) {
 		a, _ := net.Pipe()
 		c := &conn{network: network, local: network == "local"}

@@ -396,7 +396,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		sources.Go(func() error { return subscriber.Run(sourceCtx) })
 	} else {
 		broker, err := ingest.StartBroker(sourceCtx, ingest.BrokerConfig{Listen: c.Broker.Listen, TLS: brokerTLS, Users: users, MaxPacket: max(1<<20, 2*int(c.Limits.MaxPayload)), MaxConnections: c.Broker.MaxConnections,
-			Trouble: board.Reporter("mqtt_listener", true)},
+			Trouble: board.Reporter("mqtt_listener", true), Crowded: board.Reporter("mqtt_crowded", false)},
 			journal.Submit, metrics, log.With("part", "broker"))
 		if err != nil {
 			return err
