@@ -113,7 +113,7 @@ func TestTooManyFromBefore(t *testing.T) {
 	d.Known = nil
 	for i := range 2_020 {
 		if i == 2_000 {
-			d.Known = func(community string) bool { return true }
+			d.Known = func(string) bool { return true }
 		}
 		community := "flooded"
 		if i >= 1_990 {

@@ -181,9 +181,9 @@ func valueOf(c prometheus.Collector) float64 {
 	return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 }
 
-func hashed(t *testing.T, password string) string {
+func hashedSecret(t *testing.T) string {
 	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -459,7 +459,7 @@ func TestRoom(t *testing.T) {
 
 func TestBrokerHoldsBackWrongPasswords(t *testing.T) {
 	var log bytes.Buffer
-	users := []User{{Username: "u", PasswordBcrypt: hashed(t, "secret")}, {Username: "v", PasswordBcrypt: hashed(t, "secret")}}
+	users := []User{{Username: "u", PasswordBcrypt: hashedSecret(t)}, {Username: "v", PasswordBcrypt: hashedSecret(t)}}
 	inBubble(t, BrokerConfig{Users: users}, &log, func(t *testing.T, p *pipes, _ *Broker, m *Metrics) {
 		try := func(address, username, password string) byte {
 			t.Helper()
@@ -512,7 +512,7 @@ func TestDecoyHasTheCostOfTheUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPasswords(map[string]User{"a": {PasswordBcrypt: hashed(t, "secret")}, "b": {PasswordBcrypt: string(hash)}})
+	p := newPasswords(map[string]User{"a": {PasswordBcrypt: hashedSecret(t)}, "b": {PasswordBcrypt: string(hash)}})
 	if cost, err := bcrypt.Cost(p.decoy); cost != 6 || err != nil || !isBcrypt(string(p.decoy)) {
 		t.Errorf("cost %d, %v", cost, err)
 	}
@@ -524,7 +524,7 @@ func TestDecoyHasTheCostOfTheUsers(t *testing.T) {
 // All devices reconnect at once, and each of them comes in.
 func TestBrokerLetsInAFleet(t *testing.T) {
 	var users []User
-	hash := hashed(t, "secret")
+	hash := hashedSecret(t)
 	for i := range 100 {
 		users = append(users, User{Username: fmt.Sprint("d", i), PasswordBcrypt: hash})
 	}

@@ -77,7 +77,7 @@ const clocksDiffer = 10 * time.Minute
 // dated absurdly: by a clock that was ahead then.
 func (l *latest) add(r greentally.Reading, absurd time.Time) {
 	older := func(than time.Time) bool {
-		return r.Time.Before(than) && !(than.After(absurd) && !r.Time.After(absurd))
+		return r.Time.Before(than) && (!than.After(absurd) || r.Time.After(absurd))
 	}
 	values := slices.Clone(l.reading.Values) // others may hold the ones before
 	for _, v := range r.Values {

@@ -24,7 +24,7 @@ func (s *Server) addAttachment(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a server that has none lets it take as long
-	s.reply(w, r, s.audited(func(r *http.Request) (any, error) {
+	s.reply(w, r, s.audited(func(r *http.Request) (any, error) {                  //nolint:contextcheck // it has that of its own request
 		c, err := s.community(r)
 		if err != nil {
 			return nil, err

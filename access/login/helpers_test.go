@@ -128,7 +128,7 @@ func (h *house) handler() http.Handler {
 		_, err := h.gate.LogIn(w, r, r.FormValue("name"), r.FormValue("password"))
 		answer(w, r, err)
 	})
-	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) { answer(w, r, h.gate.LogOut(w, r)) })
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) { answer(w, r, h.gate.LogOut(w, r)) }) //nolint:contextcheck // it goes on when the asker has gone
 	mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, h.gate.ChangePassword(w, r, r.FormValue("old"), r.FormValue("new")))
 	})

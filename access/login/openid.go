@@ -160,7 +160,7 @@ func (g *Gate) FinishOpenID(w http.ResponseWriter, r *http.Request) (next string
 		g.Log.Info("a login by the OpenID provider failed", "error", err, "address", address)
 		return next, g.failed(r.Context(), address, "openid", "", err)
 	}
-	return next, g.begin(w, r, u, "openid")
+	return next, g.begin(w, r, u, "openid") //nolint:contextcheck // it goes on when the asker has gone
 }
 
 func (g *Gate) byProvider(r *http.Request) (u access.User, next string, err error) {

@@ -20,7 +20,7 @@ func (g *Gate) LogIn(w http.ResponseWriter, r *http.Request, name, password stri
 	if err != nil {
 		return access.User{}, g.failed(r.Context(), address, "password", name, err)
 	}
-	return u, g.begin(w, r, u, "password")
+	return u, g.begin(w, r, u, "password") //nolint:contextcheck // it goes on when the asker has gone
 }
 
 // checkWait is how long somebody waits while the passwords of others are checked.
@@ -155,7 +155,7 @@ func (g *Gate) LogOut(w http.ResponseWriter, r *http.Request) error {
 	p, err := g.Principal(r)
 	if err != nil || !p.Session {
 		g.setCookie(w, r, sessionCookie, "", 0)
-		return nil //nolint:nilerr // who is not logged in is out already
+		return nil // who is not logged in is out already
 	}
 	if err := g.endSession(r); err != nil {
 		return err
@@ -167,6 +167,8 @@ func (g *Gate) LogOut(w http.ResponseWriter, r *http.Request) error {
 // ChangePassword gives the user who asks another password for the old one, and logs the user out
 // everywhere else. The error is as those of [Gate.LogIn], or wraps [access.ErrInvalid] and says
 // what is wrong with the new one.
+//
+//nolint:contextcheck // what is written goes on when the asker has gone, see settled
 func (g *Gate) ChangePassword(w http.ResponseWriter, r *http.Request, old, password string) error {
 	p, err := g.Principal(r)
 	if err != nil {

@@ -73,7 +73,7 @@ func (a *adoptions) run(ctx context.Context) error {
 		taken := 0
 		if err := retry.Do(ctx, a.log, "take in what adopted devices said before", func() error { return a.take(ctx, devices, &taken) }); err != nil {
 			a.log.Warn("what adopted devices said before was not all taken in; see greentally deadletter replay --reason unknown_device", "devices", len(devices), "taken", taken)
-			return nil // it was asked to stop
+			return nil //nolint:nilerr // it was asked to stop
 		}
 		if taken > 0 {
 			a.log.Info("what adopted devices said before was taken in", "devices", len(devices), "messages", taken)

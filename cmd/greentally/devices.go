@@ -69,7 +69,7 @@ they are taken.`,
 		Use: "discovered", Short: "List devices that speak but are not in a community's file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []greentally.Discovered
-			more := false
+			var more bool
 			for after := ""; ; {
 				var page []greentally.Discovered
 				if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/discovered?"+url.Values{"after": {after}}.Encode(), nil, &page); err != nil {

@@ -137,8 +137,7 @@ type storeTroubles struct {
 
 // writing tells of an error of the writer, and that there is none.
 func (t storeTroubles) writing(err error) {
-	t.seen(err)
-	if !errors.Is(err, greentally.ErrDamaged) {
+	if err := t.seen(err); !errors.Is(err, greentally.ErrDamaged) {
 		t.refuses(err)
 	}
 }

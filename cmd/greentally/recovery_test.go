@@ -151,8 +151,8 @@ func (s *site) endsByItself(within time.Duration) error {
 	return s.ended
 }
 
-// stopWithin asks the process to end, which it has to do in time.
-func (s *site) stopWithin(within time.Duration) {
+// stopInTime asks the process to end, which it has to do before Docker would kill it.
+func (s *site) stopInTime() {
 	s.t.Helper()
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
@@ -160,10 +160,10 @@ func (s *site) stopWithin(within time.Duration) {
 	select {
 	case <-s.exited:
 		s.process = nil
-	case <-time.After(within):
+	case <-time.After(gracePeriod):
 		_ = s.process.Process.Signal(syscall.SIGQUIT)
 		<-s.exited
-		s.t.Errorf("it did not end within %v of being asked to\n%s", within, s.log)
+		s.t.Errorf("it did not end within %v of being asked to\n%s", gracePeriod, s.log)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestFullJournal(t *testing.T) {
 	}
 	s.tells("journal_refuses", true)
 	p.client.Disconnect(0)
-	s.stopWithin(gracePeriod)
+	s.stopInTime()
 
 	if err := os.Truncate(filepath.Join(s.dir, "data", "lock"), 0); err != nil {
 		t.Fatal(err)
@@ -291,7 +291,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("the reading of %v is missing", time.UnixMilli(at).UTC())
 		}
 	}
-	s.stopWithin(gracePeriod)
+	s.stopInTime()
 }
 
 // A data folder that is removed, or something else in its place, ends the program.
@@ -393,7 +393,7 @@ func TestLostStore(t *testing.T) {
 		t.Errorf("%d of 10 readings acknowledged", n)
 	}
 	s.tells("store_damaged", true)
-	s.stopWithin(gracePeriod)
+	s.stopInTime()
 	remove()
 	s.start()
 	s.caughtUp(time.Minute)
@@ -433,7 +433,7 @@ func TestNATSThatGoesAndComes(t *testing.T) {
 	p.client.Publish("greentally/v1/lake/bin-1/status", 1, false, `{}`)
 	waitFor(t, time.Minute, "readiness to say so", func() bool { status, _ := s.ready(); return status == http.StatusServiceUnavailable })
 	p.client.Disconnect(0)
-	s.stopWithin(gracePeriod)
+	s.stopInTime()
 	p.nothingMissing(s)
 }
 

@@ -123,7 +123,7 @@ type sums struct{ err error }
 // Visit implements [ast.Visitor].
 func (s *sums) Visit(node *ast.Node) {
 	n, ok := (*node).(*ast.BinaryNode)
-	if ok && n.Operator == "+" && s.err == nil && !(isNumber(n.Left) && isNumber(n.Right)) {
+	if ok && n.Operator == "+" && s.err == nil && (!isNumber(n.Left) || !isNumber(n.Right)) {
 		s.err = fmt.Errorf("only numbers can be added; one side of + is of type %v, the other of type %v", n.Left.Type(), n.Right.Type())
 	}
 }

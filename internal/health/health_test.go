@@ -56,7 +56,7 @@ func TestBoard(t *testing.T) {
 			if got := strings.Join(names, " "); got != step.wrong {
 				t.Errorf("wrong is %q, want %q", got, step.wrong)
 			}
-			if err := board.Ready(); fmt.Sprint(err) != step.ready && !(err == nil && step.ready == "") {
+			if err := board.Ready(); fmt.Sprint(err) != step.ready && (err != nil || step.ready != "") {
 				t.Errorf("ready says %v, want %q", err, step.ready)
 			}
 			if step.log == "" && log.Len() > 0 || !strings.Contains(log.String(), step.log) {

@@ -144,7 +144,7 @@ func newPages() (*pages.Pages, *backend) {
 			Troubles: func() []health.Trouble { return b.troubles },
 			Identify: func(next http.Handler) http.Handler { return next },
 			May: func(_ context.Context, a web.Action, community string) bool {
-				return community != "others" && !(b.manager && a == web.Administer)
+				return community != "others" && (!b.manager || a != web.Administer)
 			},
 			Audit: func(_ *http.Request, action, community string, err error) {
 				b.audited = append(b.audited, fmt.Sprint(action, " ", community, " ", err == nil))
