@@ -74,7 +74,7 @@ var (
 	followers = map[string]word{"writer": {"写库", blue}, "watch": {"告警", orange}, "tally": {"统计", green}}
 	troubles  = map[string]word{
 		"journal_disk": {text: "磁盘已满"}, "journal_refuses": {text: "日志不收消息"}, "journal_lost_entries": {text: "日志条目丢失"}, "journal_damaged": {text: "日志文件损坏"},
-		"clock_jumped": {text: "时钟跳变"}, "store_damaged": {text: "数据库损坏"}, "store_refuses": {text: "数据库写入失败"}, "mqtt_listener": {text: "设备连接受阻"}, "mqtt_crowded": {text: "设备连接已满"}, "nats_away": {text: "NATS 连接中断"},
+		"entries_missing": {text: "记录缺失"}, "clock_jumped": {text: "时钟跳变"}, "store_damaged": {text: "数据库损坏"}, "store_refuses": {text: "数据库写入失败"}, "mqtt_listener": {text: "设备连接受阻"}, "mqtt_crowded": {text: "设备连接已满"}, "nats_away": {text: "NATS 连接中断"},
 	}
 	reasons = map[string]word{
 		"unknown_topic": {text: "未知主题"}, "unknown_device": {text: "未知设备"}, "bad_payload": {text: "内容有误"}, "too_large": {text: "过大"},

@@ -35,6 +35,10 @@ type JournalConfig struct {
 	MaxBytes int64         // disk budget; when it is full of entries not yet taken, nothing more is acknowledged
 	Keep     time.Duration // how long entries stay, if the budget allows; those not yet kept by all followers stay anyway
 
+	// Followers are those that will follow. They have places from the beginning, so that nothing is
+	// removed before they took it, although they may begin late, as while the store is away.
+	Followers []string
+
 	// Trouble is told of what keeps the journal from taking messages, again while it lasts, and nil
 	// when that is over. ClockTrouble is told when the clock jumped, and nil when it did not for an
 	// hour. Both may be nil.
@@ -118,6 +122,11 @@ func OpenJournal(ctx context.Context, streams Streams, config JournalConfig, met
 	}
 	if j.last, err = j.lastStamp(ctx); err != nil {
 		return nil, err
+	}
+	for _, name := range config.Followers {
+		if _, err := stream.announce(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	j.trying, j.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	go j.run() //nolint:contextcheck // it goes on until Close, to finish what it has taken

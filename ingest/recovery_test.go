@@ -651,3 +651,111 @@ func TestTouchesAheadOfTheirStream(t *testing.T) {
 	put(touches, 17, 17)
 	take(touches, 17) // tidying over the gap
 }
+
+// What was removed because all had taken it is not lost when a follower is set back to before it.
+func TestSetBackToWhatIsRemoved(t *testing.T) {
+	j := startJournal(t, t.TempDir(), ingest.JournalConfig{Keep: time.Nanosecond})
+	writer := j.follow(t, "writer")
+	j.add(t, 1, 10)
+	waitFor(t, "all", writer.saw("10"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var tidying sync.WaitGroup
+	defer tidying.Wait()
+	defer cancel()
+	tidying.Go(func() { _ = j.Tidy(ctx) })
+	waitFor(t, "the removal", func() bool { _, first, err := j.Place(t.Context(), "writer"); return err == nil && first > 5 })
+	_, first, err := j.Place(t.Context(), "writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := j.SetBack(t.Context(), "writer", 0); err != nil || again > 11-first {
+		t.Errorf("%d come again, of those from %d on: %v", again, first, err)
+	}
+	j.add(t, 11, 11)
+	waitFor(t, "the next", writer.saw("11"))
+	if got := j.counted(t, "greentally_journal_lost_entries_total", "writer"); got != 0 {
+		t.Errorf("%d are said to be lost", got)
+	}
+}
+
+// Who is named at the start has a place from then on: nothing is removed before it was here.
+func TestExpectedFollowersHavePlaces(t *testing.T) {
+	j := startJournal(t, t.TempDir(), ingest.JournalConfig{MaxBytes: 1 << 20, Followers: []string{"writer", "watch"}})
+	watch := j.follow(t, "watch")
+	ctx, cancel := context.WithCancel(t.Context())
+	var tidying sync.WaitGroup
+	defer tidying.Wait()
+	defer cancel()
+	tidying.Go(func() { _ = j.Tidy(ctx) })
+	big := greentally.Message{Topic: "t", Payload: bytes.Repeat([]byte("x"), 100<<10)}
+	taken := 0
+	for range 30 {
+		within, done := context.WithTimeout(t.Context(), time.Second)
+		err := j.Append(within, big)
+		done()
+		if err != nil {
+			break
+		}
+		taken++
+	}
+	if taken == 0 || taken > 10 {
+		t.Errorf("%d messages of 100 KiB were taken into 1 MiB that the writer has taken nothing of", taken)
+	}
+	writer := j.follow(t, "writer")
+	waitFor(t, "the writer", func() bool { return len(writer.all()) >= taken })
+	if err := errors.Join(watch.stop(), writer.stop()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A follower stops also while its server is away.
+func TestFollowerStopsWhileItsServerIsAway(t *testing.T) {
+	j := startJournal(t, t.TempDir(), ingest.JournalConfig{})
+	writer := j.follow(t, "writer")
+	j.add(t, 1, 3)
+	waitFor(t, "all", writer.saw("3"))
+	j.server.Close()
+	if err := writer.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A stream that is described as another one, and has all its entries, is taken again, and reported once.
+func TestStreamOfAnotherDescription(t *testing.T) {
+	dir := t.TempDir()
+	j := startJournal(t, dir, ingest.JournalConfig{})
+	j.add(t, 1, 5)
+	places, err := j.js.KeyValue(t.Context(), "GREENTALLY_JOURNAL_PLACES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := places.Put(t.Context(), "writer", []byte("5 12345 somebody 5")); err != nil {
+		t.Fatal(err)
+	}
+	j.stop(t)
+	j = startJournal(t, dir, ingest.JournalConfig{})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	again, news := 0, 0
+	j.add(t, 6, 6)
+	err = j.Follow(ctx, "writer", func(_ context.Context, entries []ingest.Entry) error {
+		for _, e := range entries {
+			if e.Again {
+				again++
+			} else {
+				news++
+			}
+		}
+		if again+news == 6 {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil || again != 5 || news != 1 {
+		t.Errorf("%d came again, and %d anew: %v", again, news, err)
+	}
+	if got := j.counted(t, "greentally_journal_lost_entries_total", "writer"); got != 0 || !j.said("has all its entries") {
+		t.Errorf("%d are said to be lost:\n%s", got, j.log.String())
+	}
+}

@@ -160,6 +160,9 @@ func (s *stream) compare(ctx context.Context, id int64, first, last uint64) erro
 		to := place{sequence: min(at.sequence, last), stream: id, revision: at.revision}
 		if anew {
 			to.sequence = max(first, 1) - 1 // all that is there comes, if need be again
+			if last >= top {
+				to.furthest = at.furthest // only what describes the stream was
+			}
 		}
 		if _, err := s.move(ctx, follower, to); err != nil {
 			return err
@@ -172,7 +175,11 @@ func (s *stream) compare(ctx context.Context, id int64, first, last uint64) erro
 			s.lost(follower, lost, "the stream ends before them; it was damaged, restored or made anew", "entries", fmt.Sprintf("%d to %d", top-lost+1, top))
 		}
 	}
-	s.log.Error("a stream has fewer entries than its followers have taken; they go on from its end", "stream", s.name, "taken", top, "last", last, "made_anew", anew)
+	if top > last {
+		s.log.Error("a stream has fewer entries than its followers have taken; they go on from its end", "stream", s.name, "taken", top, "last", last, "made_anew", anew)
+	} else {
+		s.log.Error("a stream is described as another one than before, and has all its entries; they are taken again", "stream", s.name, "last", last)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wentBack = false
@@ -294,6 +301,14 @@ func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) 
 	at, err := s.place(ctx, follower)
 	if err != nil || at.revision == 0 || at.sequence <= sequence {
 		return at.sequence, err
+	}
+	info, err := s.info(ctx)
+	if err != nil {
+		return at.sequence, err
+	}
+	// What was removed before, because all had taken it, is not lost.
+	if sequence = max(sequence, max(info.State.FirstSeq, 1)-1); at.sequence <= sequence {
+		return at.sequence, nil
 	}
 	s.mu.Lock()
 	to := place{sequence: sequence, stream: s.id, revision: at.revision, furthest: max(at.furthest, at.sequence)}
@@ -425,6 +440,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       at.sequence + 1,
 		InactiveThreshold: time.Minute,
+		MaxResetAttempts:  3, // then it is told, and begun anew
 	})
 	if err != nil {
 		return false, passing(err)
@@ -438,9 +454,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 	ahead := make(chan jetstream.Msg, mostAhead)
 	room := semaphore.NewWeighted(mostBytes) // for what is in ahead
 	weigh := func(msg jetstream.Msg) int64 { return min(int64(len(msg.Data())), mostBytes) }
-	var pump sync.WaitGroup
-	pump.Go(func() {
-		defer close(ahead)
+	go func() { // it may wait for a server that is away for longer than anybody waits for it
 		for {
 			msg, err := messages.Next(jetstream.NextContext(reading))
 			if err != nil {
@@ -458,9 +472,8 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 				return
 			}
 		}
-	})
-	defer pump.Wait()
-	defer messages.Stop()
+	}()
+	defer func() { go messages.Stop() }()
 	defer cancel(nil)
 
 	keep := func(handled uint64) error {
@@ -531,10 +544,9 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 				return progress, err
 			}
 			continue
-		case msg, ok := <-ahead:
-			if !ok {
-				return progress, context.Cause(reading)
-			}
+		case <-reading.Done(): // which ctx ends, too
+			return progress, context.Cause(reading)
+		case msg := <-ahead:
 			if err := add(msg); err != nil {
 				return progress, err
 			}
@@ -542,10 +554,7 @@ func followOnce[T any](ctx context.Context, s *stream, f follower[T]) (progress 
 	drain:
 		for weight < f.most && size < mostBytes {
 			select {
-			case msg, ok := <-ahead:
-				if !ok {
-					break drain
-				}
+			case msg := <-ahead:
 				if err := add(msg); err != nil {
 					return progress, err
 				}

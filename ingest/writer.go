@@ -24,6 +24,9 @@ type Decode func(greentally.Message) ([]greentally.Reading, error)
 type Writer struct {
 	Decode Decode
 	Store  ReadingWriter
+	// Journal tells this journal from others, for the origins of dead letters: sequences begin again in
+	// one that was made anew. May be nil.
+	Journal func() string
 	// Mark has the store remember up to which entry it has the journal; may be nil. It is called now
 	// and then, after what is before that entry was written.
 	Mark        func(ctx context.Context, sequence uint64) error
@@ -64,12 +67,12 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 		report := !entry.Again
 		if entry.Damaged != nil && report {
 			b.letters = append(b.letters, greentally.DeadLetter{
-				Origin: fmt.Sprintf("%d.0", entry.Sequence), Payload: entry.Damaged,
+				Origin: w.origin(entry, 0), Payload: entry.Damaged,
 				Reason: greentally.BadPayload, Detail: "the journal entry itself is damaged",
 			})
 		}
 		for i, message := range entry.Messages {
-			origin := fmt.Sprintf("%d.%d", entry.Sequence, i)
+			origin := w.origin(entry, i)
 			readings, err := w.Decode(message)
 			if err != nil && report {
 				letter := deadLetter(message, origin, err)
@@ -95,6 +98,14 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	return w.mark(ctx, entries[len(entries)-1].Sequence)
+}
+
+// origin names the place of a message in the journal.
+func (w *Writer) origin(entry Entry, message int) string {
+	if w.Journal == nil {
+		return fmt.Sprintf("%d.%d", entry.Sequence, message)
+	}
+	return fmt.Sprintf("%d-%s.%d", entry.Sequence, w.Journal(), message)
 }
 
 // markEvery is how often the store is marked. What it was given since then it is given again if it

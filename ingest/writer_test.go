@@ -302,6 +302,20 @@ func TestWriterMarksAndReportsOnce(t *testing.T) {
 	}
 }
 
+// Letters of a journal that was made anew do not take the place of those of the one before.
+func TestLettersOfTwoJournals(t *testing.T) {
+	w, letters, _ := newWriter(t, &flakyStore{})
+	for _, id := range []string{"1", "2", "2"} {
+		w.Journal = func() string { return id }
+		if err := w.Write(t.Context(), []ingest.Entry{entry(1, "a", "bad")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(listLetters(t, letters)); n != 2 {
+		t.Errorf("%d letters, want one of each journal", n)
+	}
+}
+
 func TestDiscoveriesRememberWhoSpoke(t *testing.T) {
 	js, _ := newJetStream(t, t.TempDir())
 	identify := func(m greentally.Message) (greentally.Discovered, bool) {

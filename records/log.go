@@ -92,7 +92,7 @@ var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, error) {
 	l.adding.Lock()
 	defer l.adding.Unlock()
-	for {
+	for range 1000 {
 		r, read, err := l.examine(ctx, r, true)
 		if err != nil {
 			return r, err
@@ -113,6 +113,7 @@ func (l *Log) Add(ctx context.Context, r greentally.Record) (greentally.Record, 
 		}
 		return r, nil
 	}
+	return r, greentally.TextErrorf("其他人正在同时登记，请重试", "others add records all the time; try again")
 }
 
 // Check reports why the record would not be added now, and returns it as it would be. Only
@@ -331,7 +332,11 @@ func (l *Log) Get(ctx context.Context, id string) (greentally.Record, error) {
 // catchUp reads what came to the log since the index, which is locked, was last asked.
 func (l *Log) catchUp(ctx context.Context) error {
 	x := &l.index
-	return l.Since(ctx, x.read, func(sequence uint64, r greentally.Record) error {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", streamName, err)
+	}
+	err = l.Since(ctx, x.read, func(sequence uint64, r greentally.Record) error {
 		x.read, x.at[r.ID] = sequence, sequence
 		if r.Replaces != "" {
 			x.replacedBy[r.Replaces] = r.ID
@@ -346,6 +351,10 @@ func (l *Log) catchUp(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		x.read = max(x.read, info.State.LastSeq) // also if the last ones are gone, because they were damaged
+	}
+	return err
 }
 
 // All calls yield for every record, oldest first, until it returns an error.
@@ -361,9 +370,18 @@ func (l *Log) Since(ctx context.Context, sequence uint64, yield func(uint64, gre
 		return fmt.Errorf("stream %s: %w", streamName, err)
 	}
 	for seq := max(info.State.FirstSeq, sequence+1); info.State.Msgs > 0 && seq <= info.State.LastSeq; seq++ {
-		r, err := l.entry(ctx, seq)
+		// Or the next after it: an entry that was damaged is gone, and the others count all the same.
+		msg, err := l.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
+		}
+		seq = msg.Sequence
+		var r greentally.Record
+		if err := json.Unmarshal(msg.Data, &r); err != nil {
+			return fmt.Errorf("stream %s entry %d: %w", streamName, seq, err)
 		}
 		if err := yield(seq, r); err != nil {
 			return err

@@ -186,7 +186,7 @@ type jetStreams struct {
 
 // openJetStream connects to the user's NATS cluster, or starts a server in the process. It waits
 // for a cluster that is out of reach until ctx is done.
-func openJetStream(ctx context.Context, c config, disk, away func(error), log *slog.Logger) (all *jetStreams, err error) {
+func openJetStream(ctx context.Context, c config, disk, away func(error), damaged func([]embeddednats.Damage), log *slog.Logger) (all *jetStreams, err error) {
 	all = &jetStreams{}
 	all.Replicas = c.NATS.Replicas
 	connect := func(name string) (*nats.Conn, error) {
@@ -206,7 +206,7 @@ func openJetStream(ctx context.Context, c config, disk, away func(error), log *s
 		return conn, nil
 	}
 	if len(c.NATS.URLs) == 0 {
-		all.inProcess, err = embeddednats.Start(filepath.Join(c.DataDir, "journal"), embeddednats.Options{Log: log.With("part", "journal"), Trouble: disk})
+		all.inProcess, err = embeddednats.Start(filepath.Join(c.DataDir, "journal"), embeddednats.Options{Log: log.With("part", "journal"), Trouble: disk, Damaged: damaged})
 		if err != nil {
 			return nil, err
 		}

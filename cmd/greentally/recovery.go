@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greentally"
@@ -79,19 +82,78 @@ func (h *heldFolder) check() error {
 	return nil
 }
 
-// tellDamages tells what was found damaged in the journal's files.
-func (all *jetStreams) tellDamages(board *health.Board) {
+// damageTeller returns what tells of damage in the journal's files: all of it in one trouble, which
+// stays told until the next start.
+func damageTeller(board *health.Board) func([]embeddednats.Damage) {
 	tell := board.Reporter("journal_damaged", false)
-	if all.inProcess == nil {
-		return
-	}
+	var mu sync.Mutex
 	var found []error
-	for _, d := range all.inProcess.Damages {
-		if !d.Torn {
-			found = append(found, fmt.Errorf("%d bytes of %s were damaged and are cut out; the file as it was is %s", d.Bytes, d.Stream, d.Copy))
+	return func(damages []embeddednats.Damage) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, d := range damages {
+			consequence, known := damagedStreams[d.Stream]
+			if d.Torn && !known { // an unfinished write, or places tell what is missing
+				continue
+			}
+			found = append(found, fmt.Errorf("%d bytes of %s were damaged and are cut out; a copy is %s%s", d.Bytes, d.Stream, d.Copy, consequence))
+		}
+		tell(errors.Join(found...))
+	}
+}
+
+// damagedStreams are those of which nobody else notices that their end is missing, with what that may mean.
+var damagedStreams = map[string]string{
+	"GREENTALLY_RECORDS":      "; the latest records may be missing: see the copy of them in the store",
+	"GREENTALLY_APPLICATIONS": "; the latest steps of applications may be missing",
+	"GREENTALLY_AUDIT":        "; the latest entries of the audit log may be missing",
+	"KV_GREENTALLY_USERS":     "; the latest changes of users may be undone: look at who may do what",
+	"KV_GREENTALLY_TOKENS":    "; the latest changes of tokens may be undone: one that was revoked may be valid again",
+}
+
+// missingEntries tells if a log in which nothing is ever removed lacks entries: a file of it was lost,
+// or damaged now or before. What it holds is what people wrote, which nothing can make again.
+func missingEntries(ctx context.Context, js jetstream.JetStream, tell func(error)) error {
+	var all []error
+	for _, name := range []string{"GREENTALLY_RECORDS", "GREENTALLY_APPLICATIONS"} {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		if state := stream.CachedInfo().State; state.LastSeq > state.Msgs {
+			all = append(all, fmt.Errorf("%d of %d entries of %s are gone, as by a damaged disk; look for them in a backup of the data folder, and for records in the store", state.LastSeq-state.Msgs, state.LastSeq, name))
 		}
 	}
-	tell(errors.Join(found...))
+	tell(errors.Join(all...))
+	return nil
+}
+
+// usersFile is in the data folder once there were users.
+const usersFile = "users"
+
+// usersAreThere refuses to begin without users where there were some, and no token: else everybody on this
+// machine, and who comes by a proxy on it, would be administrator because a file was lost.
+func usersAreThere(c config, there bool) error {
+	file := filepath.Join(c.DataDir, usersFile)
+	if _, err := os.Stat(file); there || errors.Is(err, fs.ErrNotExist) || c.HTTP.TokenFile != "" {
+		return nil
+	}
+	return fmt.Errorf("there were users, and now there are none: what keeps them in %s was lost; bring it back from a backup, or, to begin without users, where everybody on this machine is administrator, remove %s",
+		filepath.Join(c.DataDir, "journal"), file)
+}
+
+// rememberUsers keeps in the data folder that there are users, as soon as there are.
+func rememberUsers(ctx context.Context, c config, there func() bool) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for !there() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return os.WriteFile(filepath.Join(c.DataDir, usersFile), []byte("There are users. Without this file greentally may begin without them.\n"), 0o600)
 }
 
 // suspecting has the journal in the process looked at while it takes no messages.
@@ -163,7 +225,11 @@ func checkStore(ctx context.Context, store greentally.Store, troubles storeTroub
 	return nil
 }
 
-const writerFollower = "writer"
+// The followers of the journal, beside [alertsFollower].
+const (
+	writerFollower = "writer"
+	watchFollower  = "watch"
+)
 
 // refill has the writer begin further back if the store has less than the journal says it was
 // given: its file was removed, is an older copy, or has lost its end. It waits until the store
@@ -175,9 +241,13 @@ func refill(ctx context.Context, store greentally.Store, troubles storeTroubles,
 	}
 	var mark greentally.Mark
 	var known bool
+	attempt := 0
 	if err := retry.Do(ctx, log, "ask the store up to where it has the journal", func() (err error) {
 		mark, known, err = marked.Marked(ctx)
-		return troubles.seen(err)
+		if attempt++; attempt >= 3 || errors.Is(err, greentally.ErrDamaged) { // what is over in a moment is no trouble
+			troubles.writing(err)
+		}
+		return err
 	}); err != nil || !known {
 		return nil //nolint:nilerr // it is asked to stop, or the store was filled by a version that left no mark
 	}
@@ -198,6 +268,9 @@ func refill(ctx context.Context, store greentally.Store, troubles storeTroubles,
 	})
 	if err != nil {
 		return nil //nolint:nilerr // it is asked to stop
+	}
+	if attempt >= 3 {
+		troubles.writing(nil)
 	}
 	switch {
 	case place <= mark.Sequence:

@@ -214,6 +214,59 @@ func TestFullJournal(t *testing.T) {
 	s.stop()
 }
 
+// A store that is away at the very first start keeps the journal from forgetting what it has not got.
+func TestStoreAwayAtTheFirstStart(t *testing.T) {
+	t.Parallel()
+	influxd := testserver.Influxd(t)
+	influxd.Stop()
+	s := newSite(t, []byte(lakeside), fmt.Sprintf("influxdb: {url: %q}\njournal: {max_bytes: 64MiB}\n", influxd.URL()))
+	s.start()
+	p := newPublisher(t, s.mqtt)
+	if n := p.publish(100, time.Minute); n != 100 {
+		t.Fatalf("%d of 100 readings acknowledged", n)
+	}
+	big := bytes.Repeat([]byte("x"), 1<<20-1000)
+	for i := 0; p.client.Publish("greentally/v1/lake/bin-2/readings", 1, false, big).WaitTimeout(5 * time.Second); i++ {
+		if i == 100 {
+			t.Fatal("100 MB were taken into 64 MiB, which nothing was taken out of")
+		}
+	}
+	s.tells("store_refuses", true) // the journal is full, too
+	behind, err := s.followers()
+	if err != nil || behind["writer"] < 100 {
+		t.Errorf("the followers are behind by %v: %v", behind, err)
+	}
+	influxd.Start()
+	waitFor(t, time.Minute, "readiness", s.isReady)
+	s.caughtUp(time.Minute)
+	if missing := p.missing(openInflux(t, influxd.URL())); missing > 0 {
+		t.Errorf("%d acknowledged readings are missing", missing)
+	}
+	s.stop()
+}
+
+// Where there were users, and what keeps them is lost, nobody is administrator for want of users.
+func TestUsersThatAreLost(t *testing.T) {
+	c := defaultConfig()
+	c.DataDir = t.TempDir()
+	if err := usersAreThere(c, false); err != nil {
+		t.Errorf("there never were users: %v", err)
+	}
+	if err := rememberUsers(t.Context(), c, func() bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := usersAreThere(c, true); err != nil {
+		t.Errorf("they are there: %v", err)
+	}
+	if err := usersAreThere(c, false); err == nil || !strings.Contains(err.Error(), filepath.Join(c.DataDir, usersFile)) {
+		t.Errorf("they are lost: %v", err)
+	}
+	c.HTTP.TokenFile = "token"
+	if err := usersAreThere(c, false); err != nil {
+		t.Errorf("there is a token: %v", err)
+	}
+}
+
 // More than the journal holds passes through it, faster than the alert rules keep their state by themselves.
 func TestMoreThanTheJournalHolds(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -126,20 +127,19 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	registerer := prometheus.NewRegistry()
 	registerer.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), diskCollector(c.DataDir))
 	board := health.New(registerer, log.With("part", "health"))
-	streams, err := openJetStream(ctx, c, board.Reporter("journal_disk", true), board.Reporter("nats_away", true), log)
+	streams, err := openJetStream(ctx, c, board.Reporter("journal_disk", true), board.Reporter("nats_away", true), damageTeller(board), log)
 	if err != nil {
 		return err
 	}
 	closers = append(closers, streams.close)
 	js := streams.JetStream
-	streams.tellDamages(board)
 	c.warnOfLittleSpace(log)
 	metrics := ingest.NewMetrics(registerer)
 	own := newMetrics(registerer, func() bool { return registry.Err() == nil })
 
 	streams.Lost = board.Reporter("journal_lost_entries", false)
 	journal, err := ingest.OpenJournal(ctx, streams.Streams, ingest.JournalConfig{
-		MaxBytes: int64(c.Journal.MaxBytes), Keep: time.Duration(c.Journal.Keep),
+		MaxBytes: int64(c.Journal.MaxBytes), Keep: time.Duration(c.Journal.Keep), Followers: []string{writerFollower, watchFollower, alertsFollower},
 		Trouble: streams.suspecting(board.Reporter("journal_refuses", true)), ClockTrouble: board.Reporter("clock_jumped", false),
 	}, metrics, log.With("part", "journal"))
 	if err != nil {
@@ -195,6 +195,12 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err := c.HTTP.mayServe(entrance.users.Any()); err != nil {
 		return err
 	}
+	if err := usersAreThere(c, entrance.users.Any()); err != nil {
+		return err
+	}
+	if err := missingEntries(ctx, js, board.Reporter("entries_missing", false)); err != nil {
+		return err
+	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
 		all, err := journal.Lags(ctx)
 		if err != nil {
@@ -211,7 +217,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	// Who follows the journal, and who follows them.
 	troubles := storeTroubles{damaged: board.Reporter("store_damaged", true), refuses: board.Reporter("store_refuses", false)}
 	writer := &ingest.Writer{Decode: registry.Decode, Store: store, DeadLetters: deadLetters, Touches: touches,
-		Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer"),
+		Journal: journal.ID, Unknown: discoveries.Note, Metrics: metrics, Log: log.With("part", "writer"),
 		Trouble: troubles.writing}
 	if marked, can := store.(greentally.Marked); can {
 		writer.Mark = func(ctx context.Context, sequence uint64) error {
@@ -312,7 +318,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 		return err
 	})
-	followers.Go(func() error { return journal.Follow(followCtx, "watch", watch.See) })
+	followers.Go(func() error { return journal.Follow(followCtx, watchFollower, watch.See) })
 	followers.Go(func() error { return checkStore(followCtx, store, troubles, log) })
 	followers.Go(func() error { return writeAgain(followCtx, retally, journal, log) })
 	followers.Go(func() error { return telling.follow(followCtx, journal) })
@@ -358,6 +364,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 		}
 	})
 	sources.Go(func() error { return folder.watch(sourceCtx) })
+	sources.Go(func() error { return rememberUsers(sourceCtx, c, entrance.users.Any) })
 	sources.Go(func() error {
 		<-sourceCtx.Done()
 		journal.GiveUp() // or the sources would wait for it
@@ -630,10 +637,11 @@ func copyRecords(ctx context.Context, asked <-chan struct{}, from *records.Log, 
 			touch(r)
 			if r.Replaces != "" {
 				replaced, err := from.Get(ctx, r.Replaces)
-				if err != nil {
+				if err == nil {
+					touch(replaced)
+				} else if !errors.Is(err, fs.ErrNotExist) { // it was damaged, and told
 					return err
 				}
-				touch(replaced)
 			}
 			return to.WriteRecords(ctx, []greentally.Record{r})
 		})

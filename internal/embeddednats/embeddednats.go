@@ -33,6 +33,10 @@ type Options struct {
 	// and nil when that is over.
 	Trouble func(error)
 
+	// Damaged is told of what was found damaged in the files, before the server reads them: at the
+	// start, and when it is started anew. May be nil.
+	Damaged func([]Damage)
+
 	// Free returns how many bytes the disk of a folder has left; the default asks the system.
 	Free func(dir string) (uint64, error)
 }
@@ -41,7 +45,7 @@ type Options struct {
 type Server struct {
 	// Conn is connected to the server. Close closes it.
 	Conn *nats.Conn
-	// Damages are what was found damaged in the files when it started.
+	// Damages are what was found damaged in the files until Start returned.
 	Damages []Damage
 
 	dir     string
@@ -75,18 +79,11 @@ func Start(dir string, options Options) (*Server, error) {
 	if options.Free == nil {
 		options.Free = Free
 	}
-	damages, err := mend(dir, time.Now())
-	if err != nil {
-		return nil, fmt.Errorf("look for damage in %s: %w", dir, err)
-	}
-	s := &Server{Damages: damages, dir: dir, options: options, log: options.Log,
+	s := &Server{dir: dir, options: options, log: options.Log,
 		wrong: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
-	for _, d := range damages {
-		if d.Torn {
-			s.log.Warn("the last record of a file was not whole, as after a loss of power; it was cut off", "stream", d.Stream, "file", d.File, "bytes", d.Bytes, "copy", d.Copy)
-		} else {
-			s.log.Error("a file is damaged; what could not be read was cut out of it, and what follows is kept", "stream", d.Stream, "file", d.File, "bytes", d.Bytes, "copy", d.Copy)
-		}
+	err := s.mend()
+	if err != nil {
+		return nil, err
 	}
 	if s.current, err = s.run(); err != nil {
 		return nil, err
@@ -97,6 +94,26 @@ func Start(dir string, options Options) (*Server, error) {
 	}
 	go s.lookAfter()
 	return s, nil
+}
+
+// mend looks for damage in the files, mends it, and tells of it.
+func (s *Server) mend() error {
+	damages, err := mend(s.dir, time.Now())
+	if err != nil {
+		return fmt.Errorf("look for damage in %s: %w", s.dir, err)
+	}
+	for _, d := range damages {
+		if d.Torn {
+			s.log.Warn("the last record of a file was not whole, as after a loss of power; it was cut off", "stream", d.Stream, "file", d.File, "bytes", d.Bytes, "copy", d.Copy)
+		} else {
+			s.log.Error("a file is damaged; what could not be read was cut out of it, and what follows is kept", "stream", d.Stream, "file", d.File, "bytes", d.Bytes, "copy", d.Copy)
+		}
+	}
+	s.Damages = append(s.Damages, damages...)
+	if len(damages) > 0 && s.options.Damaged != nil {
+		s.options.Damaged(damages)
+	}
+	return nil
 }
 
 // run starts the server itself.
@@ -200,12 +217,16 @@ func (s *Server) restored() bool {
 		before.Shutdown()
 		before.WaitForShutdown()
 	}
-	if _, err = mend(s.dir, time.Now()); err == nil {
+	if err = s.mend(); err == nil {
 		var srv *server.Server
 		if srv, err = s.run(); err == nil {
 			s.mu.Lock()
 			s.current = srv
 			s.mu.Unlock()
+			select { // what was wrong before is over
+			case <-s.wrong:
+			default:
+			}
 			s.options.Trouble(nil)
 			s.log.Info("the embedded journal runs again")
 			return true

@@ -28,7 +28,7 @@ func words() map[string][2]string {
 		"trouble_minor":        {"数据仍在接收。", "Data are taken still."},
 		"trouble_journal_disk": {"磁盘已满。", "The disk is full."}, "trouble_journal_refuses": {"消息日志暂停接收。", "The journal takes no messages."}, "trouble_nats_away": {"与 NATS 的连接中断。", "The connection to NATS is lost."},
 		"trouble_mqtt_listener": {"设备连接受阻。", "Devices cannot connect."}, "trouble_mqtt_crowded": {"设备连接数已满，新设备暂时连不上。", "There is no room for more devices to connect."}, "trouble_store_damaged": {"数据库文件已损坏。", "The store is damaged."}, "trouble_store_refuses": {"数据库暂时无法写入，新数据先留在消息日志中。", "The store cannot be written; new data wait in the journal."},
-		"trouble_journal_damaged": {"启动时发现消息日志文件有损坏，已修复。", "Files of the journal were damaged at the start, and are mended."}, "trouble_journal_lost_entries": {"有已确认的消息丢失。", "Messages that were acknowledged are lost."}, "trouble_clock_jumped": {"服务器时钟发生跳变。", "The server's clock jumped."},
+		"trouble_journal_damaged": {"启动时发现消息日志文件有损坏，已修复。", "Files of the journal were damaged at the start, and are mended."}, "trouble_journal_lost_entries": {"有已确认的消息丢失。", "Messages that were acknowledged are lost."}, "trouble_entries_missing": {"人工记录或申报步骤有缺失。", "Records or steps of applications are missing."}, "trouble_clock_jumped": {"服务器时钟发生跳变。", "The server's clock jumped."},
 
 		"households": {"户", "households"}, "critical": {"紧急", "critical"}, "warning": {"警告", "warning"}, "info": {"提示", "info"}, "full_bins": {"个桶已满", "full"},
 		"sites": {"点位", "Sites"}, "more_alerts": {"其余告警：", "More alerts:"}, "all_well": {"一切正常", "All is well"}, "fullest": {"最满的桶", "Fullest bins"}, "full": {"已满", "full"}, "filled": {"满溢度", "Filling level"},
