@@ -337,6 +337,7 @@ func (j *Journal) write(batch []Delivery) error {
 	}
 	id := nuid.Next()
 	wait, began := 50*time.Millisecond, time.Now()
+	said := time.Time{}
 	for attempt := 1; ; attempt++ {
 		start := time.Now()
 		err := j.try(data, id)
@@ -357,7 +358,8 @@ func (j *Journal) write(batch []Delivery) error {
 		if time.Since(began) > time.Second { // what is over in a moment is no trouble
 			j.config.Trouble(fmt.Errorf("the journal does not take messages, and nothing is acknowledged: %w", err))
 		}
-		if attempt == 1 || attempt%20 == 0 {
+		if time.Since(said) > time.Minute {
+			said = time.Now()
 			j.log.Warn("journal does not take messages; nothing is acknowledged until it does",
 				"error", err, "messages", len(messages), "attempt", attempt)
 		}

@@ -1,10 +1,13 @@
 package records_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -360,5 +363,63 @@ func TestTheSameThingAtOnce(t *testing.T) {
 	}
 	if added != 1 {
 		t.Errorf("%d of them were added", added)
+	}
+}
+
+// A record that was damaged is gone, and the others are read and added to as before, wherever it was.
+func TestDamagedRecord(t *testing.T) {
+	for name, hit := range map[string]int{"the first": 0, "one between": 2, "the last": 3, "all": -1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			log, stop := open(t, dir)
+			var ids []string
+			for i := range 4 {
+				r := audit()
+				r.Date.Day = i + 1
+				added, err := log.Add(t.Context(), r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, added.ID)
+			}
+			stop()
+			files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "GREENTALLY_RECORDS", "msgs", "*.blk"))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("files %v: %v", files, err)
+			}
+			data, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := 0
+			for i, id := range ids {
+				if hit == i || hit < 0 {
+					data[bytes.LastIndex(data, []byte(id))] ^= 1
+				} else {
+					left++
+				}
+			}
+			if err := os.WriteFile(files[0], data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			log, _ = open(t, dir)
+			count := func() (n int) {
+				if err := log.All(t.Context(), func(greentally.Record) error { n++; return nil }); err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			if n := count(); n != left {
+				t.Errorf("%d records are read, want %d", n, left)
+			}
+			r := audit()
+			r.Date.Day = 20
+			if _, err := log.Add(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			if n := count(); n != left+1 {
+				t.Errorf("with another one %d records are read, want %d", n, left+1)
+			}
+		})
 	}
 }

@@ -190,11 +190,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
+		} else {
+			_, _ = fmt.Fprintln(w, "ok")
 		}
-		_, _ = fmt.Fprintln(w, "ok")
-		for _, t := range s.Troubles() { // although it takes messages
-			_, _ = fmt.Fprintf(w, "%s: %s\n", t.Name, t.Error)
+		for _, t := range s.Troubles() {
+			if !t.Stops {
+				_, _ = fmt.Fprintf(w, "%s: %s\n", t.Name, t.Error)
+			}
 		}
 	})
 	sameOrigin := http.NewCrossOriginProtection()
