@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -174,5 +176,40 @@ func TestBundles(t *testing.T) {
 	}
 	if _, err := b.Get(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a bundle that is not there: %v", err)
+	}
+}
+
+// A step that was damaged is gone, and the log goes on without it.
+func TestDamagedStep(t *testing.T) {
+	dir := t.TempDir()
+	js, stop := stream(t, dir)
+	l := open(t, js)
+	a, err := l.Begin(t.Context(), draft(on(time.October, 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = l.Add(t.Context(), a.ID, step(greentally.StageSubmitted, on(time.October, 4))); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "GREENTALLY_APPLICATIONS", "msgs", "*.blk"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v: %v", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-12] ^= 1
+	if err := os.WriteFile(files[0], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	js, _ = stream(t, dir)
+	l = open(t, js)
+	if got, err := l.Get(t.Context(), a.ID); err != nil || got.Stage != greentally.StageDraft {
+		t.Errorf("the application is %s: %v", got.Stage, err)
+	}
+	if got, err := l.Add(t.Context(), a.ID, step(greentally.StageSubmitted, on(time.October, 5))); err != nil || got.Stage != greentally.StageSubmitted {
+		t.Errorf("with the step taken again it is %s: %v", got.Stage, err)
 	}
 }

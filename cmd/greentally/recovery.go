@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,21 +114,123 @@ var damagedStreams = map[string]string{
 	"KV_GREENTALLY_TOKENS":    "; the latest changes of tokens may be undone: one that was revoked may be valid again",
 }
 
-// missingEntries tells if a log in which nothing is ever removed lacks entries: a file of it was lost,
-// or damaged now or before. What it holds is what people wrote, which nothing can make again.
-func missingEntries(ctx context.Context, js jetstream.JetStream, tell func(error)) error {
+// ledger remembers, in a file of the data folder, how far the logs were that hold what people wrote and
+// nothing can make again. It so tells when one has lost its end, or was made anew.
+type ledger struct {
+	js   jetstream.JetStream
+	file string
+	logs map[string]ledgerEntry
+}
+
+// ledgerEntry is how far a log was.
+type ledgerEntry struct {
+	Made time.Time `json:"made"`
+	Last uint64    `json:"last"`           // its last entry
+	Lost uint64    `json:"lost,omitempty"` // entries of its end that were gone at some start
+}
+
+// ledgerLogs are the streams that are looked at, and whether nothing is ever removed from them.
+var ledgerLogs = map[string]bool{
+	"GREENTALLY_RECORDS": true, "GREENTALLY_APPLICATIONS": true, "GREENTALLY_AUDIT": false, "GREENTALLY_DEAD_LETTERS": false,
+	"KV_GREENTALLY_USERS": false, "KV_GREENTALLY_TOKENS": false,
+}
+
+// openLedger compares the logs with what was remembered of them, and tells what they lack. That stays
+// told until the file is removed.
+func openLedger(ctx context.Context, js jetstream.JetStream, dir string, tell func(error)) (*ledger, error) {
+	l := &ledger{js: js, file: filepath.Join(dir, "ledger.json"), logs: map[string]ledgerEntry{}}
+	data, err := os.ReadFile(l.file)
+	if err == nil {
+		err = json.Unmarshal(data, &l.logs)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		tell(fmt.Errorf("%s cannot be read, so that nobody knows whether logs lack entries; remove it: %w", l.file, err))
+		l.logs = map[string]ledgerEntry{}
+	}
 	var all []error
-	for _, name := range []string{"GREENTALLY_RECORDS", "GREENTALLY_APPLICATIONS"} {
-		stream, err := js.Stream(ctx, name)
+	for _, name := range slices.Sorted(maps.Keys(ledgerLogs)) {
+		before := l.logs[name]
+		now, state, err := l.look(ctx, name)
 		if err != nil {
-			return fmt.Errorf("stream %s: %w", name, err)
+			return nil, err
 		}
-		if state := stream.CachedInfo().State; state.LastSeq > state.Msgs {
-			all = append(all, fmt.Errorf("%d of %d entries of %s are gone, as by a damaged disk; look for them in a backup of the data folder, and for records in the store", state.LastSeq-state.Msgs, state.LastSeq, name))
+		now.Lost = before.Lost
+		switch {
+		case before.Made.IsZero():
+		case !before.Made.Equal(now.Made):
+			now.Lost += before.Last
+		case now.Last < before.Last:
+			now.Lost += before.Last - now.Last
+		}
+		l.logs[name] = now
+		missing := now.Lost
+		if ledgerLogs[name] {
+			missing += now.Last - state.Msgs
+		}
+		if missing > 0 {
+			all = append(all, fmt.Errorf("%d entries of %s are gone, as by a damaged disk%s; look for them in a backup of the data folder, and remove %s when that is settled", missing, name, damagedStreams[name], l.file))
 		}
 	}
-	tell(errors.Join(all...))
-	return nil
+	if len(all) > 0 || err == nil || errors.Is(err, fs.ErrNotExist) {
+		tell(errors.Join(all...))
+	}
+	return l, l.write()
+}
+
+func (l *ledger) look(ctx context.Context, name string) (ledgerEntry, jetstream.StreamState, error) {
+	stream, err := l.js.Stream(ctx, name)
+	if err != nil {
+		return ledgerEntry{}, jetstream.StreamState{}, fmt.Errorf("stream %s: %w", name, err)
+	}
+	info := stream.CachedInfo()
+	return ledgerEntry{Made: info.Created.UTC(), Last: info.State.LastSeq}, info.State, nil
+}
+
+// keep remembers how far the logs are, now and then until ctx is done, and once more then.
+func (l *ledger) keep(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.take(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			l.take(last)
+			return nil
+		}
+	}
+}
+
+// take remembers how far the logs are, if they can be asked.
+func (l *ledger) take(ctx context.Context) {
+	changed := false
+	for name, before := range l.logs {
+		now, _, err := l.look(ctx, name)
+		if err != nil {
+			return
+		}
+		if now.Last > before.Last && now.Made.Equal(before.Made) {
+			before.Last, changed = now.Last, true
+			l.logs[name] = before
+		}
+	}
+	if changed {
+		_ = l.write() // it is written again the next time
+	}
+}
+
+func (l *ledger) write() error {
+	data, err := json.MarshalIndent(l.logs, "", "  ")
+	if err != nil {
+		return err
+	}
+	// Beside it first, so that a half of it is never read.
+	if err := os.WriteFile(l.file+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(l.file+".new", l.file)
 }
 
 // usersFile is in the data folder once there were users.

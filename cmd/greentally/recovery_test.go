@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -16,8 +18,10 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"greentally"
+	"greentally/internal/embeddednats"
 	"greentally/internal/testserver"
 	"greentally/store/sqlite"
 )
@@ -243,6 +247,94 @@ func TestStoreAwayAtTheFirstStart(t *testing.T) {
 		t.Errorf("%d acknowledged readings are missing", missing)
 	}
 	s.stop()
+}
+
+// What people wrote and is gone from its log is told, at each start until that is settled.
+func TestLedger(t *testing.T) {
+	dir, data := t.TempDir(), t.TempDir()
+	start := func() (jetstream.JetStream, func()) {
+		server, err := embeddednats.Start(dir, embeddednats.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Close)
+		js, err := jetstream.New(server.Conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range ledgerLogs {
+			if _, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{name}, Storage: jetstream.FileStorage}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return js, server.Close
+	}
+	add := func(js jetstream.JetStream, name string) {
+		for range 3 {
+			if _, err := js.Publish(t.Context(), name, []byte("written by a person")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	open := func(js jetstream.JetStream) (*ledger, error) {
+		var told error
+		l, err := openLedger(t.Context(), js, data, func(err error) { told = err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, told
+	}
+	file := func(name string) string {
+		files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", name, "msgs", "1.blk"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("files of %s: %v, %v", name, files, err)
+		}
+		return files[0]
+	}
+	js, stop := start()
+	l, told := open(js)
+	if told != nil {
+		t.Errorf("at the first start it tells %v", told)
+	}
+	for name := range ledgerLogs {
+		add(js, name)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.keep(ended); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	js, stop = start()
+	if _, told := open(js); told != nil {
+		t.Errorf("where nothing is gone it tells %v", told)
+	}
+	stop()
+	for name, do := range map[string]func(string) error{
+		"GREENTALLY_RECORDS": os.Remove,
+		"KV_GREENTALLY_TOKENS": func(file string) error {
+			info, err := os.Stat(file)
+			return errors.Join(err, os.Truncate(file, info.Size()-1))
+		},
+		"KV_GREENTALLY_USERS": func(file string) error { return os.RemoveAll(filepath.Dir(filepath.Dir(file))) },
+	} {
+		if err := do(file(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range 2 {
+		js, stop = start()
+		_, told := open(js)
+		for _, want := range []string{"3 entries of GREENTALLY_RECORDS", "1 entries of KV_GREENTALLY_TOKENS", "3 entries of KV_GREENTALLY_USERS", "revoked may be valid again"} {
+			if told == nil || !strings.Contains(told.Error(), want) {
+				t.Errorf("start %d: it tells %v, want %q", round, told, want)
+			}
+		}
+		if told != nil && strings.Contains(told.Error(), "APPLICATIONS") {
+			t.Errorf("it tells of what is whole: %v", told)
+		}
+		stop()
+	}
 }
 
 // Where there were users, and what keeps them is lost, nobody is administrator for want of users.

@@ -198,7 +198,8 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	if err := usersAreThere(c, entrance.users.Any()); err != nil {
 		return err
 	}
-	if err := missingEntries(ctx, js, board.Reporter("entries_missing", false)); err != nil {
+	ledger, err := openLedger(ctx, js, c.DataDir, board.Reporter("entries_missing", false))
+	if err != nil {
 		return err
 	}
 	lags := func(ctx context.Context) (map[string]ingest.Lag, error) {
@@ -334,6 +335,7 @@ func serve(ctx context.Context, c config, log *slog.Logger, reload <-chan os.Sig
 	followers.Go(func() error { return telling.archive.Run(followCtx) })
 	followers.Go(func() error { return telling.sendDigests(followCtx, done, alertsLog) })
 	followers.Go(func() error { return exports.run(followCtx) })
+	followers.Go(func() error { return ledger.keep(followCtx) })
 	followers.Go(func() error { return entrance.users.Run(followCtx) })
 	followers.Go(func() error { return entrance.tokens.Run(followCtx) })
 	registry.OnChange(func(r *devices.Registry) {
