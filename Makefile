@@ -12,7 +12,7 @@ build: ## Build bin/greentally.
 
 # What is tested without the race detector: what mostly waits, and what has no goroutines.
 WAITING = ./cmd/greentally ./report ./dashboards ./alerting/mail
-ALONE = ./rules/alerts ./rules/tally ./rules/schemes ./rules/factors
+ALONE = ./rules/alerts ./rules/tally ./rules/schemes ./rules/factors ./internal/expression
 
 .PHONY: test
 test: tools ## Run all tests against real servers; with the race detector but for those that start the program as it is built, those of documents, mails and dashboards, and those of what has no goroutines.

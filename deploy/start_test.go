@@ -361,7 +361,7 @@ func TestStart(t *testing.T) {
 	}
 	body, err := s.get(s.address("prometheus:9090"), "/api/v1/rules")
 	s.must(err)
-	if n := bytes.Count(body, []byte(`"name":"Greentally`)); n != 4 || bytes.Contains(body, []byte(`"health":"err"`)) {
+	if n := bytes.Count(body, []byte(`"name":"Greentally`)); n != 10 || bytes.Contains(body, []byte(`"health":"err"`)) {
 		t.Errorf("%d rules: %s", n, body)
 	}
 

@@ -546,7 +546,7 @@ func TestLostStore(t *testing.T) {
 	p3.nothingMissing(s)
 }
 
-var natsOutages = flag.Int("nats.outages", 2, "how often NATS is killed in a test")
+var natsOutages = flag.Int("nats.outages", 1, "how often NATS is killed in a test")
 
 // A NATS server of one's own that is away, and comes again, ends nothing and loses nothing; nor
 // need it be there at the start.
