@@ -288,6 +288,29 @@ func TestServerIsStartedAnewWhenThereIsRoom(t *testing.T) {
 	}
 }
 
+// What is found damaged when a server is started anew is told as at the start.
+func TestDamageFoundWhenStartedAnew(t *testing.T) {
+	dir := t.TempDir()
+	file := fill(t, dir, 10, 100)[0]
+	told, again := make(chan []embeddednats.Damage, 1), make(chan error, 1)
+	server, err := embeddednats.Start(dir, embeddednats.Options{
+		Damaged: func(all []embeddednats.Damage) { told <- all },
+		Trouble: func(err error) { again <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	change(t, file, func(b []byte) []byte { b[where(b, 5)] ^= 1; return b })
+	server.Suspect()
+	if all := <-told; len(all) != 1 || all[0].Stream != "S" || all[0].Torn {
+		t.Errorf("told %+v", all)
+	}
+	if err := <-again; err != nil {
+		t.Error(err)
+	}
+}
+
 // BenchmarkMend looks at the files of a stream of some 200 MB, in which nothing is damaged.
 func BenchmarkMend(b *testing.B) {
 	dir := b.TempDir()
