@@ -14,6 +14,7 @@ import (
 
 	"greentally"
 	"greentally/internal/strictyaml"
+	"greentally/internal/wholefile"
 )
 
 // Why a device is not adopted, by who can mend it.
@@ -206,29 +207,11 @@ func onlyAdded(file string, before, after []byte, device greentally.Device) erro
 	return nil
 }
 
-// replaceFile replaces a file in one step: after a crash it has the old contents or
-// the new ones.
+// replaceFile replaces a file that is there in one step, and leaves its mode.
 func replaceFile(path string, data []byte) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(info.Mode().Perm()), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return wholefile.Replace(path, data, info.Mode().Perm())
 }

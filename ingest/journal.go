@@ -440,16 +440,8 @@ func (j *Journal) follow(ctx context.Context, name string, handle func(context.C
 // SetBack has a follower take the entries after a sequence again. It returns how many entries
 // come again, 0 if the follower is not further than that.
 func (j *Journal) SetBack(ctx context.Context, name string, sequence uint64) (again uint64, err error) {
-	from, err := j.stream.setBack(ctx, name, sequence)
-	if err != nil || from <= sequence {
-		return 0, err
-	}
-	info, err := j.stream.info(ctx)
-	if err != nil {
-		return 0, err
-	}
-	first := max(info.State.FirstSeq, 1) - 1
-	return max(from, first) - min(max(sequence, first), from), nil
+	from, to, err := j.stream.setBack(ctx, name, sequence)
+	return from - to, err
 }
 
 // SetBackTo has a follower take again the entries that were appended at t or later. It returns how

@@ -169,6 +169,15 @@ func (j *journal) follow(t testing.TB, name string) *follower {
 	return f
 }
 
+// tidy has the journal tidied until the test ends.
+func (j *journal) tidy(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var tidying sync.WaitGroup
+	tidying.Go(func() { _ = j.Tidy(ctx) })
+	t.Cleanup(func() { cancel(); tidying.Wait() })
+}
+
 // A journal that fills before a follower keeps its state has it kept, and goes on.
 func TestJournalThatFillsBeforeStateIsKept(t *testing.T) {
 	j := startJournal(t, t.TempDir(), ingest.JournalConfig{MaxBytes: 1 << 20})
@@ -176,7 +185,7 @@ func TestJournalThatFillsBeforeStateIsKept(t *testing.T) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { _ = j.Tidy(ctx) })
+	j.tidy(t)
 	var last, kept atomic.Uint64
 	running.Go(func() {
 		_ = j.FollowKept(ctx, "alerts", func(_ context.Context, entries []ingest.Entry) error {
@@ -658,12 +667,7 @@ func TestSetBackToWhatIsRemoved(t *testing.T) {
 	writer := j.follow(t, "writer")
 	j.add(t, 1, 10)
 	waitFor(t, "all", writer.saw("10"))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var tidying sync.WaitGroup
-	defer tidying.Wait()
-	defer cancel()
-	tidying.Go(func() { _ = j.Tidy(ctx) })
+	j.tidy(t)
 	waitFor(t, "the removal", func() bool { _, first, err := j.Place(t.Context(), "writer"); return err == nil && first > 5 })
 	_, first, err := j.Place(t.Context(), "writer")
 	if err != nil {
@@ -683,11 +687,7 @@ func TestSetBackToWhatIsRemoved(t *testing.T) {
 func TestExpectedFollowersHavePlaces(t *testing.T) {
 	j := startJournal(t, t.TempDir(), ingest.JournalConfig{MaxBytes: 1 << 20, Followers: []string{"writer", "watch"}})
 	watch := j.follow(t, "watch")
-	ctx, cancel := context.WithCancel(t.Context())
-	var tidying sync.WaitGroup
-	defer tidying.Wait()
-	defer cancel()
-	tidying.Go(func() { _ = j.Tidy(ctx) })
+	j.tidy(t)
 	big := greentally.Message{Topic: "t", Payload: bytes.Repeat([]byte("x"), 100<<10)}
 	taken := 0
 	for range 30 {

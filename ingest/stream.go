@@ -294,27 +294,27 @@ func (s *stream) move(ctx context.Context, follower string, p place) (revision u
 }
 
 // setBack puts a follower's place back to a sequence, and has it follow from there. It does
-// nothing if the follower is not further.
-func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) (from uint64, err error) {
+// nothing if the follower is not further. It returns where the place was, and where it is.
+func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) (from, to uint64, err error) {
 	s.moves.Lock()
 	defer s.moves.Unlock()
 	at, err := s.place(ctx, follower)
 	if err != nil || at.revision == 0 || at.sequence <= sequence {
-		return at.sequence, err
+		return at.sequence, at.sequence, err
 	}
 	info, err := s.info(ctx)
 	if err != nil {
-		return at.sequence, err
+		return at.sequence, at.sequence, err
 	}
 	// What was removed before, because all had taken it, is not lost.
 	if sequence = max(sequence, max(info.State.FirstSeq, 1)-1); at.sequence <= sequence {
-		return at.sequence, nil
+		return at.sequence, at.sequence, nil
 	}
 	s.mu.Lock()
-	to := place{sequence: sequence, stream: s.id, revision: at.revision, furthest: max(at.furthest, at.sequence)}
+	back := place{sequence: sequence, stream: s.id, revision: at.revision, furthest: max(at.furthest, at.sequence)}
 	s.mu.Unlock()
-	if _, err = s.move(ctx, follower, to); err != nil {
-		return at.sequence, err
+	if _, err = s.move(ctx, follower, back); err != nil {
+		return at.sequence, at.sequence, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,7 +322,7 @@ func (s *stream) setBack(ctx context.Context, follower string, sequence uint64) 
 		close(again)
 		delete(s.again, follower)
 	}
-	return at.sequence, nil
+	return at.sequence, sequence, nil
 }
 
 // entry is one message of the stream, as it is handed to a follower.

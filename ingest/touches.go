@@ -33,8 +33,8 @@ const (
 
 // OpenTouches opens the queue, and makes it if it is not there.
 //
-// Of touches that were lost wrong is told; the device-days that they were of can be computed by
-// nobody but who has the readings written again.
+// Of touches that were lost only Lost is told; their device-days are right again once the readings are
+// written again.
 func OpenTouches(ctx context.Context, streams Streams, metrics *Metrics, log *slog.Logger) (*Touches, error) {
 	stream, err := openStream(ctx, streams, jetstream.StreamConfig{
 		Name:        touchStream,

@@ -3,9 +3,9 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"greentally"
@@ -65,14 +65,15 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 		// What comes again because the store had lost it was reported then; its letters may have been
 		// replayed or deleted since.
 		report := !entry.Again
+		place := w.place(entry)
 		if entry.Damaged != nil && report {
 			b.letters = append(b.letters, greentally.DeadLetter{
-				Origin: w.origin(entry, 0), Payload: entry.Damaged,
+				Origin: place + ".0", Payload: entry.Damaged,
 				Reason: greentally.BadPayload, Detail: "the journal entry itself is damaged",
 			})
 		}
 		for i, message := range entry.Messages {
-			origin := w.origin(entry, i)
+			origin := place + "." + strconv.Itoa(i)
 			readings, err := w.Decode(message)
 			if err != nil && report {
 				letter := deadLetter(message, origin, err)
@@ -100,12 +101,13 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) error {
 	return w.mark(ctx, entries[len(entries)-1].Sequence)
 }
 
-// origin names the place of a message in the journal.
-func (w *Writer) origin(entry Entry, message int) string {
-	if w.Journal == nil {
-		return fmt.Sprintf("%d.%d", entry.Sequence, message)
+// place names an entry, for the origins of letters of its messages.
+func (w *Writer) place(entry Entry) string {
+	place := strconv.FormatUint(entry.Sequence, 10)
+	if w.Journal != nil {
+		place += "-" + w.Journal()
 	}
-	return fmt.Sprintf("%d-%s.%d", entry.Sequence, w.Journal(), message)
+	return place
 }
 
 // markEvery is how often the store is marked. What it was given since then it is given again if it

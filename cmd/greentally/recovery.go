@@ -24,6 +24,7 @@ import (
 	"greentally/internal/embeddednats"
 	"greentally/internal/health"
 	"greentally/internal/retry"
+	"greentally/internal/wholefile"
 )
 
 // heldFolder is the data folder, which belongs to one process.
@@ -95,23 +96,28 @@ func damageTeller(board *health.Board) func([]embeddednats.Damage) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, d := range damages {
-			consequence, known := damagedStreams[d.Stream]
-			if d.Torn && !known { // an unfinished write, or places tell what is missing
+			means := personalLogs[d.Stream].means
+			if d.Torn && means == "" { // an unfinished write, or places tell what is missing
 				continue
 			}
-			found = append(found, fmt.Errorf("%d bytes of %s were damaged and are cut out; a copy is %s%s", d.Bytes, d.Stream, d.Copy, consequence))
+			found = append(found, fmt.Errorf("%d bytes of %s were damaged and are cut out; a copy is %s%s", d.Bytes, d.Stream, d.Copy, means))
 		}
 		tell(errors.Join(found...))
 	}
 }
 
-// damagedStreams are those of which nobody else notices that their end is missing, with what that may mean.
-var damagedStreams = map[string]string{
-	"GREENTALLY_RECORDS":      "; the latest records may be missing: see the copy of them in the store",
-	"GREENTALLY_APPLICATIONS": "; the latest steps of applications may be missing",
-	"GREENTALLY_AUDIT":        "; the latest entries of the audit log may be missing",
-	"KV_GREENTALLY_USERS":     "; the latest changes of users may be undone: look at who may do what",
-	"KV_GREENTALLY_TOKENS":    "; the latest changes of tokens may be undone: one that was revoked may be valid again",
+// personalLogs are the streams of what people wrote, and of what is kept for them, which nothing can make
+// again and of which nobody else notices that their end is missing.
+var personalLogs = map[string]struct {
+	whole bool   // nothing is ever removed from it
+	means string // what it may mean that its end is missing; an end that is torn is told if this is said
+}{
+	"GREENTALLY_RECORDS":      {true, "; the latest records may be missing: see the copy of them in the store"},
+	"GREENTALLY_APPLICATIONS": {true, "; the latest steps of applications may be missing"},
+	"GREENTALLY_AUDIT":        {false, "; the latest entries of the audit log may be missing"},
+	"GREENTALLY_DEAD_LETTERS": {},
+	"KV_GREENTALLY_USERS":     {false, "; the latest changes of users may be undone: look at who may do what"},
+	"KV_GREENTALLY_TOKENS":    {false, "; the latest changes of tokens may be undone: one that was revoked may be valid again"},
 }
 
 // ledger remembers, in a file of the data folder, how far the logs were that hold what people wrote and
@@ -129,12 +135,6 @@ type ledgerEntry struct {
 	Lost uint64    `json:"lost,omitempty"` // entries of its end that were gone at some start
 }
 
-// ledgerLogs are the streams that are looked at, and whether nothing is ever removed from them.
-var ledgerLogs = map[string]bool{
-	"GREENTALLY_RECORDS": true, "GREENTALLY_APPLICATIONS": true, "GREENTALLY_AUDIT": false, "GREENTALLY_DEAD_LETTERS": false,
-	"KV_GREENTALLY_USERS": false, "KV_GREENTALLY_TOKENS": false,
-}
-
 // openLedger compares the logs with what was remembered of them, and tells what they lack. That stays
 // told until the file is removed.
 func openLedger(ctx context.Context, js jetstream.JetStream, dir string, tell func(error)) (*ledger, error) {
@@ -143,12 +143,12 @@ func openLedger(ctx context.Context, js jetstream.JetStream, dir string, tell fu
 	if err == nil {
 		err = json.Unmarshal(data, &l.logs)
 	}
+	var all []error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		tell(fmt.Errorf("%s cannot be read, so that nobody knows whether logs lack entries; remove it: %w", l.file, err))
+		all = append(all, fmt.Errorf("%s cannot be read, so that nobody knows whether logs lack entries; it is begun anew: %w", l.file, err))
 		l.logs = map[string]ledgerEntry{}
 	}
-	var all []error
-	for _, name := range slices.Sorted(maps.Keys(ledgerLogs)) {
+	for _, name := range slices.Sorted(maps.Keys(personalLogs)) {
 		before := l.logs[name]
 		now, state, err := l.look(ctx, name)
 		if err != nil {
@@ -164,16 +164,14 @@ func openLedger(ctx context.Context, js jetstream.JetStream, dir string, tell fu
 		}
 		l.logs[name] = now
 		missing := now.Lost
-		if ledgerLogs[name] {
+		if personalLogs[name].whole {
 			missing += now.Last - state.Msgs
 		}
 		if missing > 0 {
-			all = append(all, fmt.Errorf("%d entries of %s are gone, as by a damaged disk%s; look for them in a backup of the data folder, and remove %s when that is settled", missing, name, damagedStreams[name], l.file))
+			all = append(all, fmt.Errorf("%d entries of %s are gone, as by a damaged disk%s; look for them in a backup of the data folder, and remove %s when that is settled", missing, name, personalLogs[name].means, l.file))
 		}
 	}
-	if len(all) > 0 || err == nil || errors.Is(err, fs.ErrNotExist) {
-		tell(errors.Join(all...))
-	}
+	tell(errors.Join(all...))
 	return l, l.write()
 }
 
@@ -226,11 +224,7 @@ func (l *ledger) write() error {
 	if err != nil {
 		return err
 	}
-	// Beside it first, so that a half of it is never read.
-	if err := os.WriteFile(l.file+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(l.file+".new", l.file)
+	return wholefile.Replace(l.file, data, 0o600)
 }
 
 // usersFile is in the data folder once there were users.

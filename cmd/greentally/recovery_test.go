@@ -262,7 +262,7 @@ func TestLedger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name := range ledgerLogs {
+		for name := range personalLogs {
 			if _, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{name}, Storage: jetstream.FileStorage}); err != nil {
 				t.Fatal(err)
 			}
@@ -296,7 +296,7 @@ func TestLedger(t *testing.T) {
 	if told != nil {
 		t.Errorf("at the first start it tells %v", told)
 	}
-	for name := range ledgerLogs {
+	for name := range personalLogs {
 		add(js, name)
 	}
 	ended, cancel := context.WithCancel(t.Context())

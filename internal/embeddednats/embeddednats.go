@@ -45,8 +45,6 @@ type Options struct {
 type Server struct {
 	// Conn is connected to the server. Close closes it.
 	Conn *nats.Conn
-	// Damages are what was found damaged in the files until Start returned.
-	Damages []Damage
 
 	dir     string
 	options Options
@@ -109,7 +107,6 @@ func (s *Server) mend() error {
 			s.log.Error("a file is damaged; what could not be read was cut out of it, and what follows is kept", "stream", d.Stream, "file", d.File, "bytes", d.Bytes, "copy", d.Copy)
 		}
 	}
-	s.Damages = append(s.Damages, damages...)
 	if len(damages) > 0 && s.options.Damaged != nil {
 		s.options.Damaged(damages)
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/minio/highwayhash"
+
+	"greentally/internal/wholefile"
 )
 
 // Damage is a part of a stream's file that could not be read.
@@ -68,7 +70,7 @@ func mend(dir string, now time.Time) ([]Damage, error) {
 		if err := keepAside(d.Copy, keep); err != nil {
 			return nil, fmt.Errorf("keep a copy of %s, which is damaged: %w", file, err)
 		}
-		if err := replace(file, good); err != nil {
+		if err := wholefile.Replace(file, good, 0o640); err != nil {
 			return nil, fmt.Errorf("mend %s: %w", file, err)
 		}
 		// The server's summary of the stream speaks of the file as it was; without it the files are read.
@@ -211,25 +213,4 @@ func keepAside(name string, data []byte) error {
 		return err
 	}
 	return os.WriteFile(name, data, 0o600)
-}
-
-// replace puts data in the place of a file, so that either is there whatever happens.
-func replace(file string, data []byte) error {
-	mended := file + ".mended"
-	f, err := os.OpenFile(mended, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(mended, file); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -20,18 +20,26 @@ import (
 
 const testWithin = 30 * time.Second
 
-// fill keeps n messages in a stream of a server in dir, and stops it. It returns the stream's files.
-func fill(t testing.TB, dir string, n, size int) []string {
+// start starts a server, and stops it with the test.
+func start(t testing.TB, dir string, options embeddednats.Options) (*embeddednats.Server, jetstream.JetStream) {
 	t.Helper()
-	server, err := embeddednats.Start(dir, embeddednats.Options{})
+	server, err := embeddednats.Start(dir, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	t.Cleanup(server.Close)
 	js, err := jetstream.New(server.Conn)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return server, js
+}
+
+// fill keeps n messages in a stream of a server in dir, and stops it. It returns the stream's files.
+func fill(t testing.TB, dir string, n, size int) []string {
+	t.Helper()
+	server, js := start(t, dir, embeddednats.Options{})
+	defer server.Close()
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Storage: jetstream.FileStorage}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,18 +74,10 @@ func content(i, size int) []byte {
 	return append(fmt.Appendf(nil, "message %d ", i+1), bytes.Repeat([]byte{'x'}, size)...)
 }
 
-// opened starts a server on dir and returns it, with the sequences of the messages that it still has.
-func opened(t testing.TB, dir string, size int) (server *embeddednats.Server, sequences []int) {
+// opened starts a server on dir, and returns what it found damaged and the sequences of the messages that it still has.
+func opened(t testing.TB, dir string, size int) (damages []embeddednats.Damage, sequences []int) {
 	t.Helper()
-	server, err := embeddednats.Start(dir, embeddednats.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	js, err := jetstream.New(server.Conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := start(t, dir, embeddednats.Options{Damaged: func(all []embeddednats.Damage) { damages = all }})
 	stream, err := js.Stream(t.Context(), "S")
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func opened(t testing.TB, dir string, size int) (server *embeddednats.Server, se
 	for next := uint64(1); ; {
 		msg, err := stream.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject("s"))
 		if err != nil {
-			return server, sequences
+			return damages, sequences
 		}
 		if want := content(int(msg.Sequence)-1, size); !bytes.Equal(msg.Data, want) {
 			t.Fatalf("message %d is %.40q, want %.40q", msg.Sequence, msg.Data, want)
@@ -158,20 +158,20 @@ func TestDamageCostsOnlyWhatItHits(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				server, got := opened(t, dir, size)
+				damages, got := opened(t, dir, size)
 				if !slices.Equal(got, tt.want) {
 					t.Errorf("left are %v, want %v", got, tt.want)
 				}
 				if tt.sound {
-					if len(server.Damages) > 0 {
-						t.Errorf("found %+v where nothing is damaged", server.Damages)
+					if len(damages) > 0 {
+						t.Errorf("found %+v where nothing is damaged", damages)
 					}
 					return
 				}
-				if len(server.Damages) != 1 {
-					t.Fatalf("found %+v, want one damage", server.Damages)
+				if len(damages) != 1 {
+					t.Fatalf("found %+v, want one damage", damages)
 				}
-				d := server.Damages[0]
+				d := damages[0]
 				if d.Stream != "S" || d.File != file || d.Bytes <= 0 || d.Torn != tt.torn {
 					t.Errorf("found %+v, want torn %t", d, tt.torn)
 				}
@@ -217,15 +217,7 @@ func TestDamageAnywhere(t *testing.T) {
 
 // A server on a disk with little room opens its streams: their budgets bound them.
 func TestStreamsOfMoreThanTheDiskHas(t *testing.T) {
-	server, err := embeddednats.Start(t.TempDir(), embeddednats.Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	js, err := jetstream.New(server.Conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := start(t, t.TempDir(), embeddednats.Options{})
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Storage: jetstream.FileStorage, MaxBytes: 1 << 50}); err != nil {
 		t.Error(err)
 	}
@@ -234,23 +226,14 @@ func TestStreamsOfMoreThanTheDiskHas(t *testing.T) {
 // A server whose file could not be written takes messages again when there is room, with all that
 // was confirmed; its clients need not do anything.
 func TestServerIsStartedAnewWhenThereIsRoom(t *testing.T) {
-	dir := t.TempDir()
 	var log bytes.Buffer
 	told := make(chan error, 100)
 	room := make(chan uint64, 2)
-	server, err := embeddednats.Start(dir, embeddednats.Options{
+	server, js := start(t, t.TempDir(), embeddednats.Options{
 		Log:     slog.New(slog.NewTextHandler(&log, nil)),
 		Trouble: func(err error) { told <- err },
 		Free:    func(string) (uint64, error) { return <-room, nil },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	js, err := jetstream.New(server.Conn)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Storage: jetstream.FileStorage}); err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +251,7 @@ func TestServerIsStartedAnewWhenThereIsRoom(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testWithin)
 	defer cancel()
+	var err error
 	for {
 		try, cancel := context.WithTimeout(ctx, time.Second) // what was sent to the one before is not answered
 		_, err = js.Publish(try, "s", []byte("after"))
@@ -293,14 +277,10 @@ func TestDamageFoundWhenStartedAnew(t *testing.T) {
 	dir := t.TempDir()
 	file := fill(t, dir, 10, 100)[0]
 	told, again := make(chan []embeddednats.Damage, 1), make(chan error, 1)
-	server, err := embeddednats.Start(dir, embeddednats.Options{
+	server, _ := start(t, dir, embeddednats.Options{
 		Damaged: func(all []embeddednats.Damage) { told <- all },
 		Trouble: func(err error) { again <- err },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
 	change(t, file, func(b []byte) []byte { b[where(b, 5)] ^= 1; return b })
 	server.Suspect()
 	if all := <-told; len(all) != 1 || all[0].Stream != "S" || all[0].Torn {
